@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+//
+// Store: where leases are recorded. Bring your own by deriving from `Store`; `rules.hpp` has the
+// decisions, `testing/store_conformance.hpp` the proof that you got it right.
+#pragma once
+
+#include <workerid/clock.hpp>
+#include <workerid/detail/fork_guard.hpp>
+#include <workerid/error.hpp>
+#include <workerid/token.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace workerid {
+
+/// A worker ID: from 0 to `largest_worker_id`. Signed, so that a wrong sign is seen and refused.
+using WorkerId = std::int64_t;
+inline constexpr WorkerId largest_worker_id = 2'147'483'647;
+
+/// What all processes of a cluster agree on (G12). The first acquisition records it in the store.
+struct Configuration {
+  WorkerId min_worker_id = 1;
+  WorkerId max_worker_id = 1000;
+  std::chrono::milliseconds lease_time{std::chrono::minutes{5}};
+  std::chrono::milliseconds reuse_delay{std::chrono::seconds{150}};
+  std::chrono::milliseconds cool_down{std::chrono::seconds{1}};
+
+  friend bool operator==(const Configuration&, const Configuration&) = default;
+};
+
+/// The client's clocks when it sent a request. A store uses `wall` to reserve timestamps, and
+/// `boot` with `machine` as a witness of how much time really passed; never to decide expiry.
+struct ClientTime {
+  Moment moment;
+  std::string machine;  ///< Names one run of one kernel's boot clock; empty if unknown.
+};
+
+/// Timestamps, both ends included, in milliseconds since 1970-01-01 UTC, that nobody else who is
+/// ever granted this worker ID may use (G8).
+struct TimestampRange {
+  std::int64_t first_ms = 0;
+  std::int64_t last_ms = 0;
+
+  friend bool operator==(const TimestampRange&, const TimestampRange&) = default;
+};
+
+/// What a holder was granted.
+struct Grant {
+  WorkerId worker_id = 0;
+  std::uint64_t epoch = 0;  ///< Greater than that of every earlier grant of the cluster (G4).
+  TimestampRange reserved;
+  std::chrono::milliseconds lease_time{};  ///< Counted by the holder from before its request (G2).
+
+  friend bool operator==(const Grant&, const Grant&) = default;
+};
+
+struct AcquireRequest {
+  std::string cluster;
+  Configuration configuration;
+  Token token;           ///< New for each acquisition, the same for each repetition of it (G5).
+  std::string instance;  ///< Stable name that prefers its former ID; empty for none.
+  bool takeover = false;  ///< The process that last had `instance` is known to be gone.
+  std::string owner;      ///< For people: host, process, start.
+  ClientTime client;
+};
+
+/// How a renewal treats a lease that has ended.
+enum class Renewal {
+  strict,  ///< Extends only what has not ended by the store's clock: the explicit API.
+  held,    ///< From a holder whose own validity still runs: extends as long as the token owns.
+  resume,  ///< From a holder whose validity is over: a new grant of the same ID, if nobody got it.
+};
+
+struct RenewRequest {
+  std::string cluster;
+  WorkerId worker_id = 0;
+  Token token;
+  Renewal renewal = Renewal::strict;
+  ClientTime client;
+};
+
+struct ReleaseRequest {
+  std::string cluster;
+  WorkerId worker_id = 0;
+  Token token;
+  bool strict = true;  ///< Refuse a lease that has ended, instead of shortening what is left of it.
+  /// The last timestamp that the holder used of its range; the rest goes back. Without it the whole
+  /// range counts as used.
+  std::optional<std::int64_t> last_timestamp_ms;
+  ClientTime client;
+};
+
+/// Where a worker ID stands.
+enum class LeaseState {
+  leased,        ///< Held by its owner, or left by an owner that died within the lease.
+  expired,       ///< The lease ended; kept from everybody else for the reuse delay.
+  cooling_down,  ///< Released; kept from everybody for the cool-down.
+  free,          ///< May be granted.
+};
+
+/// The state's name as it stands in the enumeration. Never blocks.
+std::string_view name(LeaseState state) noexcept;
+
+/// One worker ID that was granted at least once, without its token.
+struct LeaseView {
+  WorkerId worker_id = 0;
+  LeaseState state = LeaseState::free;
+  std::uint64_t epoch = 0;
+  std::string instance;
+  std::string owner;
+  std::chrono::milliseconds lease_left{};  ///< Until the lease ends; 0 if it has.
+  std::chrono::milliseconds free_in{};     ///< Until another may get the ID; 0 if it may now.
+  TimestampRange reserved;
+
+  friend bool operator==(const LeaseView&, const LeaseView&) = default;
+};
+
+/// A cluster as its store sees it.
+struct ClusterView {
+  Configuration configuration;
+  std::uint64_t last_epoch = 0;
+  WorkerId never_granted = 0;     ///< How many IDs of the range were never granted.
+  std::vector<LeaseView> leases;  ///< All others, ascending by worker ID.
+
+  /// How many of `leases` are in `state`.
+  WorkerId count(LeaseState state) const noexcept;
+};
+
+/// Records leases. Each verb is one atomic step, ends by its deadline, and may be repeated under
+/// the same token (G5). The public functions check the contract on the way in and out, so a wrong
+/// request never reaches a server and a wrong reply never reaches a holder; a store overrides the
+/// private ones.
+///
+/// Errors that every verb may throw, beside its own: `unavailable` (nothing changed),
+/// `outcome_unknown` (the request may have been applied), `denied`, `corrupt_record`,
+/// `unsupported_server`, and `invalid_argument` for a request that breaks the contract or an object
+/// that was made before fork(2) (G11).
+///
+/// Every verb blocks until `timeout` at the most (G10). Thread-safe.
+class Store {
+ public:
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+  virtual ~Store();
+
+  /// Grants a worker ID, by G6: the instance's former one, else one never granted, else the one
+  /// that is free for the longest. Repeated with the same token it returns the same grant,
+  /// refreshed.
+  /// Errors: `no_available_id` with the time until one may come free; `configuration_mismatch`;
+  /// `holding_back`; `invalid_token` if this token's lease was already released.
+  Grant acquire(const AcquireRequest& request, std::chrono::milliseconds timeout);
+
+  /// Extends the lease that `token` owns by the cluster's lease time, never shortens it.
+  /// Errors: `invalid_worker_id`, `not_assigned`, `token_mismatch`, `token_expired` (`strict` only).
+  Grant renew(const RenewRequest& request, std::chrono::milliseconds timeout);
+
+  /// Ends the lease that `token` owns; others may get the ID after the cool-down. Repeating a
+  /// release is no error.
+  /// Errors: `invalid_worker_id`, `not_assigned`, `token_mismatch`, `token_expired` (`strict` only).
+  void release(const ReleaseRequest& request, std::chrono::milliseconds timeout);
+
+  /// What is recorded of a cluster; nothing if it was never used. Its size is that of the IDs ever
+  /// granted. A store may read a large cluster in parts, each of them consistent.
+  std::optional<ClusterView> inspect(const std::string& cluster, std::chrono::milliseconds timeout);
+
+  /// Names the store for people, without secrets: "redis://db:6379/0". Never blocks.
+  virtual std::string description() const = 0;
+
+ protected:
+  Store() = default;
+
+  /// True in a child made by fork(2): leave sockets, files and locks alone, they are the parent's.
+  bool forked() const noexcept { return fork_guard_.forked(); }
+
+ private:
+  virtual Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) = 0;
+  virtual Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) = 0;
+  virtual void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) = 0;
+  virtual std::optional<ClusterView> do_inspect(const std::string& cluster,
+                                                std::chrono::milliseconds timeout) = 0;
+
+  void check_process() const;
+
+  detail::ForkGuard fork_guard_;
+};
+
+/// Passes everything on to another store. Derive from it and override what you want to delay, log,
+/// count or break. Thread-safe as far as `next` is.
+class ForwardingStore : public Store {
+ public:
+  explicit ForwardingStore(std::shared_ptr<Store> next);
+
+  std::string description() const override { return next_->description(); }
+
+ protected:
+  Store& next() const noexcept { return *next_; }
+
+ private:
+  Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) override;
+  Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) override;
+  void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) override;
+  std::optional<ClusterView> do_inspect(const std::string& cluster,
+                                        std::chrono::milliseconds timeout) override;
+
+  std::shared_ptr<Store> next_;
+};
+
+/// Checks a cluster's name: 1 to 100 letters, digits and `. _ - : /`.
+/// Errors: `invalid_argument` with the name and the first character that is wrong.
+void check_cluster_name(std::string_view cluster);
+
+/// Checks that a configuration makes sense to a store: the range within 0 to `largest_worker_id`, the
+/// lease time above 0, the delays not below. A Generator asks for more (`Options`).
+/// Errors: `invalid_argument` with the value, the limit and the reason.
+void check_configuration(const Configuration& configuration);
+
+}  // namespace workerid

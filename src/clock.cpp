@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include <workerid/clock.hpp>
+
+#include <ctime>
+
+#include <algorithm>
+
+namespace workerid {
+
+namespace {
+
+std::chrono::nanoseconds read_clock(clockid_t id) noexcept {
+  timespec time{};
+  ::clock_gettime(id, &time);
+  return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+}
+
+class MachineClock final : public Clock {
+ public:
+  Moment now() const noexcept override {
+    return {BootClock::now(), WallTime{std::chrono::duration_cast<std::chrono::milliseconds>(
+                                  read_clock(CLOCK_REALTIME))}};
+  }
+
+  void wait_until(Wakeup& wakeup, BootTime deadline) override {
+    // The kernel's timed waits stop while the machine is suspended: look again now and then, so
+    // that a renewal due meanwhile goes out soon after waking.
+    constexpr std::chrono::nanoseconds longest = std::chrono::seconds{5};
+    const auto time = deadline - BootClock::now();
+    if (time > std::chrono::nanoseconds::zero()) wakeup.wait_for(std::min(time, longest));
+  }
+};
+
+}  // namespace
+
+BootTime BootClock::now() noexcept { return BootTime{read_clock(CLOCK_BOOTTIME)}; }
+
+void Wakeup::notify() {
+  {
+    const std::lock_guard lock(mutex_);
+    notified_ = true;
+  }
+  condition_.notify_one();
+}
+
+void Wakeup::wait_for(std::chrono::nanoseconds time) {
+  std::unique_lock lock(mutex_);
+  condition_.wait_for(lock, time, [this] { return notified_; });
+  notified_ = false;
+}
+
+std::shared_ptr<Clock> boottime_clock() {
+  static const auto clock = std::make_shared<MachineClock>();
+  return clock;
+}
+
+}  // namespace workerid

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#include <workerid/store.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace workerid {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// Above what any caller means by a stable name or an owner; keeps records small.
+constexpr std::size_t longest_text = 250;
+
+[[noreturn]] void refuse(const std::string& facts) {
+  throw Error(ErrorCode::invalid_argument, facts);
+}
+
+// Control characters separate the fields of a record in some stores and confuse terminals in all.
+void check_text(const std::string& what, const std::string& text) {
+  if (text.size() > longest_text) {
+    refuse(what + " has " + std::to_string(text.size()) + " bytes; at most " +
+           std::to_string(longest_text) + " are allowed");
+  }
+  for (const char character : text) {
+    const auto byte = static_cast<unsigned char>(character);
+    if (byte < 0x20 || byte == 0x7f) {
+      refuse(what + " contains the control character " + std::to_string(byte) +
+             "; use printable ones");
+    }
+  }
+}
+
+void check_timeout(milliseconds timeout) {
+  if (timeout <= milliseconds::zero()) {
+    refuse("the time-out is " + std::to_string(timeout.count()) + " ms; it must be above 0");
+  }
+}
+
+void check_lease(const std::string& cluster, WorkerId worker_id, const Token& token,
+                 milliseconds timeout) {
+  check_cluster_name(cluster);
+  check_timeout(timeout);
+  if (token.empty()) throw Error(ErrorCode::invalid_token, "the token is empty");
+  if (worker_id < 0 || worker_id > largest_worker_id) {
+    throw Error(ErrorCode::invalid_worker_id, "worker ID " + std::to_string(worker_id) +
+                                                  ": worker IDs are 0 to " +
+                                                  std::to_string(largest_worker_id));
+  }
+}
+
+// What a store returned is checked always: it came from outside.
+Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id,
+              const std::string& store) {
+  const auto corrupt = [&](const std::string& what) {
+    return Error(ErrorCode::corrupt_record, store + " granted " + what);
+  };
+  if (grant.worker_id < min_worker_id || grant.worker_id > max_worker_id) {
+    throw corrupt("worker ID " + std::to_string(grant.worker_id) + ", outside " +
+                  std::to_string(min_worker_id) + " to " + std::to_string(max_worker_id));
+  }
+  if (grant.epoch == 0) throw corrupt("epoch 0");
+  if (grant.lease_time <= milliseconds::zero()) {
+    throw corrupt("a lease of " + std::to_string(grant.lease_time.count()) + " ms");
+  }
+  if (grant.reserved.first_ms > grant.reserved.last_ms || grant.reserved.first_ms < 0) {
+    throw corrupt("the timestamps " + std::to_string(grant.reserved.first_ms) + " to " +
+                  std::to_string(grant.reserved.last_ms));
+  }
+  return grant;
+}
+
+}  // namespace
+
+std::string_view name(LeaseState state) noexcept {
+  switch (state) {
+    case LeaseState::leased:
+      return "leased";
+    case LeaseState::expired:
+      return "expired";
+    case LeaseState::cooling_down:
+      return "cooling_down";
+    case LeaseState::free:
+      return "free";
+  }
+  return "unknown";
+}
+
+WorkerId ClusterView::count(LeaseState state) const noexcept {
+  return std::count_if(leases.begin(), leases.end(),
+                       [state](const LeaseView& lease) { return lease.state == state; });
+}
+
+void check_cluster_name(std::string_view cluster) {
+  constexpr std::size_t longest = 100;
+  const std::string quoted = "the cluster's name \"" + std::string{cluster} + "\"";
+  if (cluster.empty()) refuse("the cluster's name is empty; give it 1 to 100 characters");
+  if (cluster.size() > longest) {
+    refuse(quoted + " has " + std::to_string(cluster.size()) + " characters; at most " +
+           std::to_string(longest) + " are allowed");
+  }
+  constexpr std::string_view allowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-:/";
+  const std::size_t wrong = cluster.find_first_not_of(allowed);
+  if (wrong != std::string_view::npos) {
+    refuse(quoted + " has a wrong character at position " + std::to_string(wrong + 1) +
+           "; letters, digits and . _ - : / are allowed");
+  }
+}
+
+void check_configuration(const Configuration& configuration) {
+  const auto [low, high, lease_time, reuse_delay, cool_down] = configuration;
+  if (low < 0) refuse("min_worker_id is " + std::to_string(low) + "; it must not be below 0");
+  if (high > largest_worker_id) {
+    refuse("max_worker_id is " + std::to_string(high) + "; it must not be above " +
+           std::to_string(largest_worker_id));
+  }
+  if (low > high) {
+    refuse("min_worker_id is " + std::to_string(low) + ", above max_worker_id, which is " +
+           std::to_string(high));
+  }
+  if (lease_time <= milliseconds::zero()) {
+    refuse("the lease time is " + std::to_string(lease_time.count()) + " ms; it must be above 0");
+  }
+  if (reuse_delay < milliseconds::zero()) {
+    refuse("reuse_delay is " + std::to_string(reuse_delay.count()) + " ms; it must not be below 0");
+  }
+  if (cool_down < milliseconds::zero()) {
+    refuse("cool_down is " + std::to_string(cool_down.count()) + " ms; it must not be below 0");
+  }
+}
+
+Store::~Store() = default;
+
+void Store::check_process() const {
+  if (!forked()) return;
+  refuse("this store was opened before fork(); open another one in the child");  // G11
+}
+
+Grant Store::acquire(const AcquireRequest& request, milliseconds timeout) {
+  check_process();
+  check_lease(request.cluster, 0, request.token, timeout);
+  check_configuration(request.configuration);
+  check_text("the instance", request.instance);
+  check_text("the owner", request.owner);
+  if (request.takeover && request.instance.empty()) refuse("takeover needs an instance");
+  return checked(do_acquire(request, timeout), request.configuration.min_worker_id,
+                 request.configuration.max_worker_id, description());
+}
+
+Grant Store::renew(const RenewRequest& request, milliseconds timeout) {
+  check_process();
+  check_lease(request.cluster, request.worker_id, request.token, timeout);
+  return checked(do_renew(request, timeout), request.worker_id, request.worker_id, description());
+}
+
+void Store::release(const ReleaseRequest& request, milliseconds timeout) {
+  check_process();
+  check_lease(request.cluster, request.worker_id, request.token, timeout);
+  do_release(request, timeout);
+}
+
+std::optional<ClusterView> Store::inspect(const std::string& cluster, milliseconds timeout) {
+  check_process();
+  check_cluster_name(cluster);
+  check_timeout(timeout);
+  return do_inspect(cluster, timeout);
+}
+
+ForwardingStore::ForwardingStore(std::shared_ptr<Store> next) : next_(std::move(next)) {
+  if (!next_) refuse("the store to forward to is empty");
+}
+
+Grant ForwardingStore::do_acquire(const AcquireRequest& request, milliseconds timeout) {
+  return next_->acquire(request, timeout);
+}
+
+Grant ForwardingStore::do_renew(const RenewRequest& request, milliseconds timeout) {
+  return next_->renew(request, timeout);
+}
+
+void ForwardingStore::do_release(const ReleaseRequest& request, milliseconds timeout) {
+  next_->release(request, timeout);
+}
+
+std::optional<ClusterView> ForwardingStore::do_inspect(const std::string& cluster,
+                                                       milliseconds timeout) {
+  return next_->inspect(cluster, timeout);
+}
+
+}  // namespace workerid
