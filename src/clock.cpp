@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <workerid/clock.hpp>
 
-#include <ctime>
-
 #include <algorithm>
+#include <ctime>
 
 namespace workerid {
 
@@ -33,7 +32,9 @@ class MachineClock final : public Clock {
 
 }  // namespace
 
-BootTime BootClock::now() noexcept { return BootTime{read_clock(CLOCK_BOOTTIME)}; }
+BootTime BootClock::now() noexcept {
+  return BootTime{read_clock(CLOCK_BOOTTIME)};
+}
 
 void Wakeup::notify() {
   {

@@ -25,8 +25,7 @@ Meaning meaning(ErrorCode code) noexcept {
       return {"token_expired", "token expired",
               "Stop using the ID: the lease has ended. Get a new one."};
     case ErrorCode::not_assigned:
-      return {"not_assigned", "not assigned",
-              "Stop using the ID: nobody holds it. Get a new one."};
+      return {"not_assigned", "not assigned", "Stop using the ID: nobody holds it. Get a new one."};
     case ErrorCode::invalid_token:
       return {"invalid_token", "invalid token", "Pass the token that came with the ID."};
     case ErrorCode::configuration_mismatch:
@@ -64,11 +63,17 @@ class Category final : public std::error_category {
 
 }  // namespace
 
-std::string_view name(ErrorCode code) noexcept { return meaning(code).name; }
+std::string_view name(ErrorCode code) noexcept {
+  return meaning(code).name;
+}
 
-std::string_view advice(ErrorCode code) noexcept { return meaning(code).advice; }
+std::string_view advice(ErrorCode code) noexcept {
+  return meaning(code).advice;
+}
 
-bool store_may_have_changed(ErrorCode code) noexcept { return code == ErrorCode::outcome_unknown; }
+bool store_may_have_changed(ErrorCode code) noexcept {
+  return code == ErrorCode::outcome_unknown;
+}
 
 const std::error_category& error_category() noexcept {
   static const Category category;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <workerid/detail/fork_guard.hpp>
 
+#include <new>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <new>
 
 namespace workerid::detail {
 

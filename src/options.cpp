@@ -20,7 +20,9 @@ constexpr milliseconds granularity{2};
   throw Error(ErrorCode::invalid_argument, facts);
 }
 
-std::string text(milliseconds time) { return std::to_string(time.count()) + " ms"; }
+std::string text(milliseconds time) {
+  return std::to_string(time.count()) + " ms";
+}
 
 // From L + Q >= V (1 + rho) / (1 - rho) + F + g with V = L, solved for rho.
 Tolerance tolerance_of(const Configuration& configuration) {
@@ -46,8 +48,8 @@ void check_times(const Configuration& configuration) {
            text(longest_time));
   }
   if (tolerance_of(configuration).clock_rate_ppm >= least_clock_rate_ppm) return;
-  const milliseconds least =
-      lease_time / 4 + granularity + 2 * lease_time * least_clock_rate_ppm / (ppm - least_clock_rate_ppm);
+  const milliseconds least = lease_time / 4 + granularity +
+                             2 * lease_time * least_clock_rate_ppm / (ppm - least_clock_rate_ppm);
   refuse("reuse_delay is " + text(configuration.reuse_delay) + "; with a lease of " +
          text(lease_time) + " it must be above " + text(least) +
          ", to bear a step of the store's clock and clocks that run 0.1 % off");

@@ -10,7 +10,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+std::string quoted(const std::string& text) {
+  return "\"" + text + "\"";
+}
 
 std::string text(const Configuration& configuration) {
   return "worker IDs " + std::to_string(configuration.min_worker_id) + " to " +
@@ -40,9 +42,8 @@ void extend(Record& record, const Configuration& configuration, const ClientTime
   const milliseconds lease_end = time.now + configuration.lease_time;
   record.lease_end = std::max(record.lease_end, lease_end);
   record.free_at = std::max(record.free_at, lease_end + configuration.reuse_delay);
-  record.reserved.last_ms =
-      std::max(record.reserved.last_ms,
-               believed_wall_ms(client, time) + configuration.lease_time.count());
+  record.reserved.last_ms = std::max(
+      record.reserved.last_ms, believed_wall_ms(client, time) + configuration.lease_time.count());
 }
 
 // A new grant of the record's ID: a greater epoch, and timestamps above all that were reserved.
@@ -58,22 +59,25 @@ Grant grant_of(const Record& record, const Cluster& cluster) {
   return {record.worker_id, record.epoch, record.reserved, cluster.configuration.lease_time};
 }
 
-bool grantable(const Record& record, const StoreTime& time) { return time.now >= record.free_at; }
+bool grantable(const Record& record, const StoreTime& time) {
+  return time.now >= record.free_at;
+}
 
 // Finds the record that renew and release are about, or says why there is none (G3).
 const Record& owned_record(const std::optional<Cluster>& cluster, const std::string& name,
                            WorkerId worker_id, const Token& token,
                            const std::optional<Record>& record) {
-  const std::string which = "worker ID " + std::to_string(worker_id) + " of cluster " + quoted(name);
+  const std::string which =
+      "worker ID " + std::to_string(worker_id) + " of cluster " + quoted(name);
   if (!cluster) {
     throw Error(ErrorCode::not_assigned, which + ": the store knows no cluster of this name");
   }
   const Configuration& configuration = cluster->configuration;
   if (worker_id < configuration.min_worker_id || worker_id > configuration.max_worker_id) {
-    throw Error(ErrorCode::invalid_worker_id,
-                which + ": the cluster's worker IDs are " +
-                    std::to_string(configuration.min_worker_id) + " to " +
-                    std::to_string(configuration.max_worker_id));
+    throw Error(ErrorCode::invalid_worker_id, which + ": the cluster's worker IDs are " +
+                                                  std::to_string(configuration.min_worker_id) +
+                                                  " to " +
+                                                  std::to_string(configuration.max_worker_id));
   }
   if (!record) throw Error(ErrorCode::not_assigned, which + ": it was never granted");
   if (record->token != token) {
@@ -104,9 +108,9 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
   Cluster cluster = stored.value_or(new_cluster(request.configuration));
   const std::string which = "cluster " + quoted(request.cluster);
   if (cluster.configuration != request.configuration) {
-    throw Error(ErrorCode::configuration_mismatch,
-                which + " has " + text(cluster.configuration) + "; this process asked for " +
-                    text(request.configuration));
+    throw Error(ErrorCode::configuration_mismatch, which + " has " + text(cluster.configuration) +
+                                                       "; this process asked for " +
+                                                       text(request.configuration));
   }
 
   if (candidates.same_token) {  // G5: the same grant again
@@ -120,7 +124,8 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
   }
 
   Record record;
-  if (candidates.same_instance && (request.takeover || grantable(*candidates.same_instance, time))) {
+  if (candidates.same_instance &&
+      (request.takeover || grantable(*candidates.same_instance, time))) {
     record = *candidates.same_instance;
   } else if (cluster.next_fresh <= cluster.configuration.max_worker_id) {
     record.worker_id = cluster.next_fresh++;
@@ -128,12 +133,14 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
     record = *candidates.longest_free;
   } else {
     if (!candidates.longest_free) {
-      throw Error(ErrorCode::corrupt_record, which + ": all IDs were granted but no record is there");
+      throw Error(ErrorCode::corrupt_record,
+                  which + ": all IDs were granted but no record is there");
     }
     const milliseconds wait = candidates.longest_free->free_at - time.now;
     throw Error(ErrorCode::no_available_id,
-                which + ": all of its " + std::to_string(cluster.configuration.max_worker_id -
-                                                         cluster.configuration.min_worker_id + 1) +
+                which + ": all of its " +
+                    std::to_string(cluster.configuration.max_worker_id -
+                                   cluster.configuration.min_worker_id + 1) +
                     " worker IDs are taken; the next may come free in " +
                     std::to_string(wait.count()) + " ms",
                 wait);
@@ -174,10 +181,10 @@ std::optional<Record> release(const std::optional<Cluster>& cluster, const Relea
   if (request.strict) refuse_ended(record, request.cluster, time);
   if (request.last_timestamp_ms) {
     if (*request.last_timestamp_ms > record.reserved.last_ms) {
-      throw Error(ErrorCode::invalid_argument,
-                  "the last timestamp used, " + std::to_string(*request.last_timestamp_ms) +
-                      ", is above the reserved ones, which end at " +
-                      std::to_string(record.reserved.last_ms));
+      throw Error(ErrorCode::invalid_argument, "the last timestamp used, " +
+                                                   std::to_string(*request.last_timestamp_ms) +
+                                                   ", is above the reserved ones, which end at " +
+                                                   std::to_string(record.reserved.last_ms));
     }
     record.reserved.last_ms = std::max(*request.last_timestamp_ms, record.reserved.first_ms - 1);
   }

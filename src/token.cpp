@@ -2,9 +2,8 @@
 #include <workerid/error.hpp>
 #include <workerid/token.hpp>
 
-#include <sys/random.h>
-
 #include <cerrno>
+#include <sys/random.h>
 #include <system_error>
 
 namespace workerid {
@@ -46,8 +45,9 @@ Token Token::parse(std::string_view text) {
   for (const char character : text) {
     const std::size_t digit = alphabet.find(character);
     if (digit == std::string_view::npos) {
-      throw Error(ErrorCode::invalid_token,
-                  "a token consists of letters, digits, '-' and '_'; this one has another character");
+      throw Error(
+          ErrorCode::invalid_token,
+          "a token consists of letters, digits, '-' and '_'; this one has another character");
     }
     value = (value << 6U) | static_cast<unsigned>(digit);
     bits += 6;

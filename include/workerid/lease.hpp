@@ -55,6 +55,8 @@ class Lease {
   /// Releases the lease if it is held or suspended. Never throws; blocks until the store answered,
   /// for a sixth of the lease time or 2 s at the most, whichever is less. A release that does not
   /// get through costs the others the rest of the lease and the reuse delay, never safety.
+  /// The last of a Generator and its leases to end also waits for what their threads are doing: a
+  /// renewal (a sixth of the lease time, 5 s at the most) or a call of `Options::on_event`.
   ~Lease();
 
   /// The worker ID.

@@ -63,8 +63,8 @@ struct Grant {
 struct AcquireRequest {
   std::string cluster;
   Configuration configuration;
-  Token token;           ///< New for each acquisition, the same for each repetition of it (G5).
-  std::string instance;  ///< Stable name that prefers its former ID; empty for none.
+  Token token;            ///< New for each acquisition, the same for each repetition of it (G5).
+  std::string instance;   ///< Stable name that prefers its former ID; empty for none.
   bool takeover = false;  ///< The process that last had `instance` is known to be gone.
   std::string owner;      ///< For people: host, process, start.
   ClientTime client;

@@ -69,15 +69,15 @@ class MemoryStore final : public Store {
   Grant do_acquire(const AcquireRequest& request, milliseconds) override {
     const std::lock_guard lock(mutex_);
     ClusterRecords& records = clusters_[request.cluster];
-    return write(records, rules::acquire(records.cluster, request, records.candidates(request),
-                                         time()));
+    return write(records,
+                 rules::acquire(records.cluster, request, records.candidates(request), time()));
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds) override {
     const std::lock_guard lock(mutex_);
     ClusterRecords& records = clusters_[request.cluster];
-    return write(records, rules::renew(records.cluster, request, records.find(request.worker_id),
-                                       time()));
+    return write(records,
+                 rules::renew(records.cluster, request, records.find(request.worker_id), time()));
   }
 
   void do_release(const ReleaseRequest& request, milliseconds) override {

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+#include "identity.hpp"
+#include "keeper.hpp"
+#include "lease_machine.hpp"
+
+#include <workerid/generator.hpp>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <mutex>
+#include <random>
+#include <unistd.h>
+#include <utility>
+#include <variant>
+
+namespace workerid::detail {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+[[noreturn]] void refuse(const std::string& facts) {
+  throw Error(ErrorCode::invalid_argument, facts);
+}
+
+// For people: host, process, start.
+std::string this_process() {
+  std::array<char, 128> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  std::array<char, 32> start{};
+  std::strftime(start.data(), start.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return std::string{host.data()} + "/" + std::to_string(::getpid()) + "/" + start.data();
+}
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
+}
+
+}  // namespace
+
+class GeneratorCore {
+ public:
+  GeneratorCore(std::shared_ptr<Store> store, std::string cluster, Options options)
+      : store_(std::move(store)),
+        cluster_(std::move(cluster)),
+        options_(std::move(options)),
+        configuration_(options_.configuration()),
+        clock_(options_.clock ? options_.clock : boottime_clock()),
+        timing_(configuration_.lease_time),
+        owner_(this_process()),
+        keeper_(std::make_shared<Keeper>(store_, clock_, options_.on_event)),
+        identity_(options_.identity_file) {
+    if (!store_) refuse("the store is empty");
+    check_cluster_name(cluster_);
+    options_.check();
+  }
+
+  bool forked() const noexcept { return fork_guard_.forked(); }
+
+  const std::string& cluster() const noexcept { return cluster_; }
+  int identity_descriptor() const noexcept { return identity_.descriptor(); }
+
+  Assignment get_id(milliseconds wait) {
+    const Acquired acquired = acquire(wait);
+    if (acquired.claim) {
+      const std::lock_guard lock(mutex_);
+      explicit_claim_ = {acquired.claim, acquired.token, acquired.machine.validity().boot};
+    }
+    return {acquired.machine.grant().worker_id, acquired.token};
+  }
+
+  std::shared_ptr<LeaseControl> lease(milliseconds wait) {
+    Acquired acquired = acquire(wait);
+    return keeper_->keep(cluster_, acquired.token, std::move(acquired.machine),
+                         std::move(acquired.claim));
+  }
+
+  void renew(WorkerId worker_id, const Token& token) {
+    check_process();
+    const Moment now = clock_->now();
+    const Grant grant = store_->renew(
+        {cluster_, worker_id, token, Renewal::strict, client_time(now)}, timing_.attempt);
+    const std::lock_guard lock(mutex_);
+    if (explicit_claim_.token == token) explicit_claim_.until = now.boot + grant.lease_time;
+  }
+
+  void release(WorkerId worker_id, const Token& token) {
+    check_process();
+    store_->release({.cluster = cluster_,
+                     .worker_id = worker_id,
+                     .token = token,
+                     .strict = true,
+                     .last_timestamp_ms = std::nullopt,
+                     .client = client_time(clock_->now())},
+                    timing_.attempt);
+    const std::lock_guard lock(mutex_);
+    if (explicit_claim_.token == token) explicit_claim_ = {};
+  }
+
+  ClusterView inspect() {
+    check_process();
+    auto view = store_->inspect(cluster_, std::chrono::seconds{5});
+    if (view) return *std::move(view);
+    const WorkerId whole = configuration_.max_worker_id - configuration_.min_worker_id + 1;
+    return {configuration_, 0, whole, {}};
+  }
+
+ private:
+  // The right to use this generator's instance name, held by the one lease that has it: another one
+  // under the same name would take that one's ID over.
+  using Claim = std::shared_ptr<void>;
+
+  struct Acquired {
+    LeaseMachine machine;
+    Token token;
+    Claim claim;
+  };
+
+  struct ExplicitClaim {
+    Claim claim;
+    Token token;
+    BootTime until;  // when its holder has stopped, at the latest
+  };
+
+  void check_process() const {
+    if (forked()) {
+      refuse("this generator was made before fork(); make another one in the child");  // G11
+    }
+  }
+
+  Acquired acquire(milliseconds wait);
+  void lock_identity(BootTime give_up);
+  Claim claim_name();
+  AcquireRequest request_for(const Token& token, const Claim& claim) const;
+
+  const ForkGuard fork_guard_;
+  const std::shared_ptr<Store> store_;
+  const std::string cluster_;
+  const Options options_;
+  const Configuration configuration_;
+  const std::shared_ptr<Clock> clock_;
+  const Timing timing_;
+  const std::string owner_;
+  const std::shared_ptr<Keeper> keeper_;
+
+  std::mutex mutex_;
+  Identity identity_;
+  std::weak_ptr<void> name_claim_;
+  ExplicitClaim explicit_claim_;
+};
+
+GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
+  check_process();
+  if (wait < milliseconds::zero()) {
+    refuse("the time to wait is " + std::to_string(wait.count()) + " ms; it must not be below 0");
+  }
+  const Moment start = clock_->now();
+  lock_identity(start.boot + wait);
+
+  const Claim claim = claim_name();
+  const Token token = Token::random();
+  AcquireRequest request = request_for(token, claim);
+  LeaseMachine machine(configuration_.lease_time, random_seed(), start, wait);
+  Wakeup nobody;
+  while (machine.state() == LeaseMachine::State::acquiring) {
+    const Moment now = clock_->now();
+    const LeaseMachine::Action action = machine.next(now);
+    if (const auto* waiting = std::get_if<LeaseMachine::Wait>(&action)) {
+      clock_->wait_until(nobody, waiting->until);
+      continue;
+    }
+    request.client = client_time(now);
+    try {
+      const auto timeout = std::get<LeaseMachine::Acquire>(action).timeout;
+      machine.answered(store_->acquire(request, timeout), clock_->now());
+    } catch (const Error& error) {
+      machine.failed(error, clock_->now());
+    }
+  }
+  if (machine.state() == LeaseMachine::State::failed) throw Error(*machine.error());
+  return {std::move(machine), token, claim};
+}
+
+// Whoever ran before may be ending just now: waits for it as long as for an ID.
+void GeneratorCore::lock_identity(BootTime give_up) {
+  if (options_.identity_file.empty()) return;
+  constexpr std::chrono::milliseconds pause{20};
+  Wakeup nobody;
+  for (;;) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (identity_.lock()) return;
+    }
+    const BootTime now = clock_->now().boot;
+    if (now >= give_up) {
+      throw Error(ErrorCode::denied, "identity file " + identity_.path().string() +
+                                         ": another live process has it locked; end that one, or "
+                                         "give this one a file of its own");
+    }
+    clock_->wait_until(nobody, std::min(give_up, now + pause));
+  }
+}
+
+GeneratorCore::Claim GeneratorCore::claim_name() {
+  if (options_.instance.empty() && options_.identity_file.empty()) return nullptr;
+  const std::lock_guard lock(mutex_);
+  if (explicit_claim_.claim && clock_->now().boot >= explicit_claim_.until) explicit_claim_ = {};
+  if (!name_claim_.expired()) return nullptr;
+  auto claim = std::make_shared<char>();
+  name_claim_ = claim;
+  return claim;
+}
+
+AcquireRequest GeneratorCore::request_for(const Token& token, const Claim& claim) const {
+  AcquireRequest request{.cluster = cluster_,
+                         .configuration = configuration_,
+                         .token = token,
+                         .instance = {},
+                         .takeover = false,
+                         .owner = owner_,
+                         .client = {}};
+  if (!claim) return request;
+  request.instance = options_.instance;
+  request.takeover = options_.takeover;
+  if (!identity_.name().empty()) {
+    // Nobody else has this name: the lock proves that its former holder is gone.
+    request.instance += (request.instance.empty() ? "" : "/") + identity_.name();
+    request.takeover = true;
+  }
+  return request;
+}
+
+}  // namespace workerid::detail
+
+namespace workerid {
+
+Generator::Generator(std::shared_ptr<Store> store, std::string cluster, Options options)
+    : core_(std::make_shared<detail::GeneratorCore>(std::move(store), std::move(cluster),
+                                                    std::move(options))) {}
+
+Generator::Generator(Generator&&) noexcept = default;
+
+Generator& Generator::operator=(Generator&& other) noexcept {
+  if (this != &other) {
+    Generator former(std::move(*this));
+    core_ = std::move(other.core_);
+  }
+  return *this;
+}
+
+Generator::~Generator() {
+  if (core_ && core_->forked()) detail::leave_to_parent(std::move(core_));
+}
+
+Assignment Generator::get_id(std::chrono::milliseconds wait) {
+  return core_->get_id(wait);
+}
+
+void Generator::renew(WorkerId worker_id, const Token& token) {
+  core_->renew(worker_id, token);
+}
+
+void Generator::release(WorkerId worker_id, const Token& token) {
+  core_->release(worker_id, token);
+}
+
+Lease Generator::lease(std::chrono::milliseconds wait) {
+  return Lease(core_->lease(wait));
+}
+
+ClusterView Generator::inspect() {
+  return core_->inspect();
+}
+
+const std::string& Generator::cluster() const noexcept {
+  return core_->cluster();
+}
+
+int Generator::identity_descriptor() const noexcept {
+  return core_->identity_descriptor();
+}
+
+}  // namespace workerid

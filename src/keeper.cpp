@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT
+#include "keeper.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace workerid::detail {
+
+namespace {
+
+// Names this run of this kernel's boot clock: other boots, and other time namespaces, count
+// another.
+std::string this_machine() {
+  std::string boot_id;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot_id);
+  if (boot_id.empty()) return {};
+  std::error_code no_namespaces;
+  return boot_id + "/" +
+         std::filesystem::read_symlink("/proc/self/ns/time", no_namespaces).string();
+}
+
+// Calls the user's callback, on a thread of its own: it may block without delaying a renewal.
+class Notifier {
+ public:
+  explicit Notifier(std::function<void(const Event&)> on_event)
+      : shared_(std::make_shared<Shared>()) {
+    shared_->on_event = std::move(on_event);
+  }
+  Notifier(const Notifier&) = delete;
+  Notifier& operator=(const Notifier&) = delete;
+
+  ~Notifier() {
+    {
+      const std::lock_guard lock(shared_->mutex);
+      shared_->ending = true;
+    }
+    shared_->wakeup.notify_one();
+  }
+
+  void post(std::vector<Event> events) {
+    if (!shared_->on_event || events.empty()) return;
+    {
+      const std::lock_guard lock(shared_->mutex);
+      for (Event& event : events) shared_->events.push_back(std::move(event));
+      if (!thread_.started()) thread_.start([shared = shared_] { run(*shared); });
+    }
+    shared_->wakeup.notify_one();
+  }
+
+ private:
+  struct Shared {
+    std::function<void(const Event&)> on_event;
+    std::mutex mutex;
+    std::condition_variable wakeup;
+    std::deque<Event> events;
+    bool ending = false;
+  };
+
+  static void run(Shared& shared) {
+    std::unique_lock lock(shared.mutex);
+    for (;;) {
+      shared.wakeup.wait(lock, [&] { return shared.ending || !shared.events.empty(); });
+      if (shared.events.empty()) return;
+      const Event event = std::move(shared.events.front());
+      shared.events.pop_front();
+      lock.unlock();
+      try {
+        shared.on_event(event);
+      } catch (...) {  // documented: what a callback throws must not end a lease
+      }
+      lock.lock();
+    }
+  }
+
+  std::shared_ptr<Shared> shared_;
+  OwnedThread thread_;
+};
+
+// Calls a store; one of the user's own may throw anything, which must not end the host.
+template <typename Operation>
+std::variant<Grant, Error> call(Operation operation) {
+  try {
+    return operation();
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::exception& error) {
+    return Error(ErrorCode::outcome_unknown, error.what());
+  }
+}
+
+struct LeftToParent {
+  std::shared_ptr<void> object;
+  LeftToParent* next;
+};
+std::atomic<LeftToParent*> left_to_parent{nullptr};
+
+}  // namespace
+
+OwnedThread::~OwnedThread() {
+  if (!thread_.joinable()) return;
+  if (thread_.get_id() == std::this_thread::get_id()) {
+    thread_.detach();
+  } else {
+    thread_.join();
+  }
+}
+
+void leave_to_parent(std::shared_ptr<void> object) {
+  auto* const item = new LeftToParent{std::move(object), left_to_parent.load()};
+  while (!left_to_parent.compare_exchange_weak(item->next, item)) {
+  }
+}
+
+ClientTime client_time(const Moment& moment) {
+  static const std::string machine = this_machine();
+  return {moment, machine};
+}
+
+LeaseControl::LeaseControl(std::shared_ptr<Keeper> keeper, std::string cluster, Token token,
+                           LeaseMachine machine, std::shared_ptr<void> claim)
+    : keeper_(std::move(keeper)),
+      cluster_(std::move(cluster)),
+      token_(token),
+      worker_id_(machine.grant().worker_id),
+      machine_(std::move(machine)),
+      claim_(std::move(claim)) {
+  publish();
+}
+
+void LeaseControl::publish() {
+  const LeaseMachine::Validity& validity = machine_.validity();
+  const Grant& grant = machine_.grant();
+  // A holder that sees the new validity sees the new epoch and range, too.
+  epoch_.store(grant.epoch, std::memory_order_release);
+  first_timestamp_ms_.store(grant.reserved.first_ms, std::memory_order_release);
+  last_timestamp_ms_.store(grant.reserved.last_ms, std::memory_order_release);
+  wall_deadline_.store(validity.wall, std::memory_order_release);
+  boot_deadline_.store(validity.boot, std::memory_order_release);
+  state_.store(machine_.state(), std::memory_order_release);
+}
+
+bool LeaseControl::held() const noexcept {
+  const BootTime boot_deadline = boot_deadline_.load(std::memory_order_acquire);
+  const WallTime wall_deadline = wall_deadline_.load(std::memory_order_acquire);
+  const LeaseMachine::Validity validity{boot_deadline, wall_deadline};
+  return !forked() && validity.covers(keeper_->clock().now());  // G1, G2, G11
+}
+
+Lease::State LeaseControl::state() const noexcept {
+  if (forked()) return Lease::State::forked;
+  switch (state_.load(std::memory_order_acquire)) {
+    case LeaseMachine::State::lost:
+      return Lease::State::lost;
+    case LeaseMachine::State::releasing:
+    case LeaseMachine::State::released:
+      return Lease::State::released;
+    case LeaseMachine::State::abandoned:
+      return Lease::State::abandoned;
+    default:
+      return held() ? Lease::State::held : Lease::State::suspended;
+  }
+}
+
+BootTime LeaseControl::valid_until() const noexcept {
+  return forked() ? BootTime::min() : boot_deadline_.load(std::memory_order_acquire);
+}
+
+TimestampRange LeaseControl::reserved() const noexcept {
+  return {first_timestamp_ms_.load(std::memory_order_acquire),
+          last_timestamp_ms_.load(std::memory_order_acquire)};
+}
+
+std::optional<Error> LeaseControl::loss() const {
+  // The mutex may have been locked when the process was forked.
+  return forked() ? std::nullopt : keeper_->loss(*this);
+}
+
+struct Keeper::Shared {
+  Shared(std::shared_ptr<Store> the_store, std::shared_ptr<Clock> the_clock,
+         std::function<void(const Event&)> on_event)
+      : store(std::move(the_store)), clock(std::move(the_clock)), notifier(std::move(on_event)) {}
+
+  void unschedule(LeaseControl& lease) {
+    if (lease.place_) due.erase(*lease.place_);
+    lease.place_.reset();
+  }
+
+  void schedule(const std::shared_ptr<LeaseControl>& lease, BootTime wake_at) {
+    unschedule(*lease);
+    lease->place_ = due.emplace(wake_at, lease);
+  }
+
+  void forget(LeaseControl& lease) {
+    unschedule(lease);
+    lease.claim_.reset();
+  }
+
+  // What the machine did becomes visible first, then it is told.
+  void tell(LeaseControl& lease) {
+    lease.publish();
+    std::vector<Event> events;
+    for (LeaseMachine::Notice& happened : lease.machine_.take_notices()) {
+      events.push_back({happened.kind, lease.cluster(), lease.worker_id(),
+                        lease.machine_.grant().epoch, happened.latency, std::move(happened.error)});
+    }
+    notifier.post(std::move(events));
+  }
+
+  // Does one step of a lease that is due. Lets the lock go while the store works.
+  void step(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease) {
+    const Moment now = clock->now();
+    const LeaseMachine::Action action = lease->machine_.next(now);
+    tell(*lease);
+    if (const auto* wait = std::get_if<LeaseMachine::Wait>(&action)) {
+      schedule(lease, wait->until);
+    } else if (const auto* renew = std::get_if<LeaseMachine::Renew>(&action)) {
+      unschedule(*lease);
+      const RenewRequest request{lease->cluster(), lease->worker_id(), lease->token(),
+                                 renew->renewal, client_time(now)};
+      lock.unlock();
+      const auto answer = call([&] { return store->renew(request, renew->timeout); });
+      lock.lock();
+      finish(lock, lease, answer);
+    } else {
+      forget(*lease);
+    }
+  }
+
+  void finish(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease,
+              const std::variant<Grant, Error>& answer) {
+    LeaseMachine& machine = lease->machine_;
+    // The holder ended the lease meanwhile: the answer means nothing any more.
+    if (!alive(machine)) return;
+    const Moment now = clock->now();
+    if (const auto* grant = std::get_if<Grant>(&answer)) {
+      machine.answered(*grant, now);
+    } else {
+      machine.failed(std::get<Error>(answer), now);
+    }
+    tell(*lease);
+    if (alive(machine)) {
+      schedule(lease, now.boot);
+      return;
+    }
+    forget(*lease);
+    lock.unlock();
+    lease->lost_.request_stop();  // runs callbacks of the user's
+    lock.lock();
+  }
+
+  static bool alive(const LeaseMachine& machine) noexcept {
+    return machine.state() == LeaseMachine::State::held ||
+           machine.state() == LeaseMachine::State::suspended;
+  }
+
+  const std::shared_ptr<Store> store;
+  const std::shared_ptr<Clock> clock;
+  Notifier notifier;
+  Wakeup wakeup;
+  std::mutex mutex;
+  std::multimap<BootTime, std::shared_ptr<LeaseControl>> due;
+  bool ending = false;
+};
+
+Keeper::Keeper(std::shared_ptr<Store> store, std::shared_ptr<Clock> clock,
+               std::function<void(const Event&)> on_event)
+    : shared_(std::make_shared<Shared>(std::move(store), std::move(clock), std::move(on_event))) {}
+
+Keeper::~Keeper() {
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->ending = true;
+  }
+  shared_->wakeup.notify();
+}
+
+const Clock& Keeper::clock() const noexcept {
+  return *shared_->clock;
+}
+
+std::shared_ptr<LeaseControl> Keeper::keep(const std::string& cluster, const Token& token,
+                                           LeaseMachine machine, std::shared_ptr<void> claim) {
+  auto lease = std::make_shared<LeaseControl>(shared_from_this(), cluster, token,
+                                              std::move(machine), std::move(claim));
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->tell(*lease);
+    shared_->schedule(lease, shared_->clock->now().boot);
+    if (!thread_.started()) thread_.start([shared = shared_] { run(*shared); });
+  }
+  shared_->wakeup.notify();
+  return lease;
+}
+
+void Keeper::run(Shared& shared) {
+  std::unique_lock lock(shared.mutex);
+  while (!shared.ending) {
+    if (!shared.due.empty() && shared.due.begin()->first <= shared.clock->now().boot) {
+      const std::shared_ptr<LeaseControl> lease = shared.due.begin()->second;
+      shared.step(lock, lease);
+      // The last reference to a lease, and so to the keeper, may go here: not under the lock.
+      lock.unlock();
+    } else {
+      const BootTime until = shared.due.empty() ? BootTime::max() : shared.due.begin()->first;
+      lock.unlock();
+      shared.clock->wait_until(shared.wakeup, until);
+    }
+    lock.lock();
+  }
+}
+
+std::optional<Error> Keeper::release(const std::shared_ptr<LeaseControl>& lease) {
+  std::unique_lock lock(shared_->mutex);
+  LeaseMachine& machine = lease->machine_;
+  if (!Shared::alive(machine)) return std::nullopt;
+  machine.release(clock().now());
+  shared_->tell(*lease);  // not held any more before the request is sent
+  shared_->unschedule(*lease);
+  Wakeup nobody;
+  for (;;) {
+    const Moment now = clock().now();
+    const LeaseMachine::Action action = machine.next(now);
+    if (const auto* wait = std::get_if<LeaseMachine::Wait>(&action)) {
+      lock.unlock();
+      shared_->clock->wait_until(nobody, wait->until);
+      lock.lock();
+    } else if (const auto* release = std::get_if<LeaseMachine::Release>(&action)) {
+      const ReleaseRequest request{.cluster = lease->cluster(),
+                                   .worker_id = lease->worker_id(),
+                                   .token = lease->token(),
+                                   .strict = false,
+                                   .last_timestamp_ms = std::nullopt,
+                                   .client = client_time(now)};
+      lock.unlock();
+      const auto answer = call([&] {
+        shared_->store->release(request, release->timeout);
+        return Grant{};
+      });
+      lock.lock();
+      if (const auto* error = std::get_if<Error>(&answer)) {
+        machine.failed(*error, clock().now());
+      } else {
+        machine.answered_release(clock().now());
+      }
+    } else {
+      break;
+    }
+  }
+  shared_->tell(*lease);
+  shared_->forget(*lease);
+  return machine.error();
+}
+
+void Keeper::abandon(const std::shared_ptr<LeaseControl>& lease) {
+  const std::lock_guard lock(shared_->mutex);
+  lease->machine_.abandon();
+  shared_->tell(*lease);
+  shared_->forget(*lease);
+}
+
+std::optional<Error> Keeper::loss(const LeaseControl& lease) const {
+  const std::lock_guard lock(shared_->mutex);
+  return lease.machine_.state() == LeaseMachine::State::lost ? lease.machine_.error()
+                                                             : std::nullopt;
+}
+
+}  // namespace workerid::detail

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+//
+// The shell around the lease machine: one thread that renews all leases of a generator, and one
+// that calls the user's event callback.
+#pragma once
+
+#include "lease_machine.hpp"
+
+#include <workerid/detail/fork_guard.hpp>
+#include <workerid/lease.hpp>
+#include <workerid/options.hpp>
+#include <workerid/store.hpp>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+namespace workerid::detail {
+
+// A thread that is waited for when its owner ends, except by itself.
+class OwnedThread {
+ public:
+  OwnedThread() = default;
+  OwnedThread(const OwnedThread&) = delete;
+  OwnedThread& operator=(const OwnedThread&) = delete;
+  ~OwnedThread();
+
+  void start(std::function<void()> work) { thread_ = std::thread(std::move(work)); }
+  bool started() const noexcept { return thread_.joinable(); }
+
+ private:
+  std::thread thread_;
+};
+
+// Keeps `object` for ever. For a child made by fork(2): what belongs to the parent's threads,
+// locked mutexes among it, must neither be used nor destroyed there (G11).
+void leave_to_parent(std::shared_ptr<void> object);
+
+// Who sent a request and when; shared by all requests of a generator.
+ClientTime client_time(const Moment& moment);
+
+class Keeper;
+
+// One lease: what its holder reads at every use, and the machine behind it.
+class LeaseControl {
+ public:
+  // `claim` is let go when the lease ends: see GeneratorCore.
+  LeaseControl(std::shared_ptr<Keeper> keeper, std::string cluster, Token token,
+               LeaseMachine machine, std::shared_ptr<void> claim);
+
+  bool forked() const noexcept { return fork_guard_.forked(); }
+  bool held() const noexcept;
+  Lease::State state() const noexcept;
+
+  const std::string& cluster() const noexcept { return cluster_; }
+  const Token& token() const noexcept { return token_; }
+  WorkerId worker_id() const noexcept { return worker_id_; }
+  std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
+  BootTime valid_until() const noexcept;
+  TimestampRange reserved() const noexcept;
+  std::stop_token lost() const noexcept { return lost_.get_token(); }
+  std::optional<Error> loss() const;
+
+  Keeper& keeper() const noexcept { return *keeper_; }
+
+ private:
+  friend class Keeper;
+
+  // Makes what the machine says visible to the holder.
+  void publish();
+
+  const ForkGuard fork_guard_;
+  const std::shared_ptr<Keeper> keeper_;
+  const std::string cluster_;
+  const Token token_;
+  const WorkerId worker_id_;
+
+  // Read at every use, without a lock.
+  std::atomic<BootTime> boot_deadline_{BootTime::min()};
+  std::atomic<WallTime> wall_deadline_{WallTime::min()};
+  std::atomic<std::uint64_t> epoch_{0};
+  std::atomic<std::int64_t> first_timestamp_ms_{0};
+  std::atomic<std::int64_t> last_timestamp_ms_{0};
+  std::atomic<LeaseMachine::State> state_{LeaseMachine::State::acquiring};
+  std::stop_source lost_;
+
+  // Guarded by the keeper's mutex.
+  LeaseMachine machine_;
+  std::shared_ptr<void> claim_;
+  // Its place in the keeper's schedule; none while a request is under way or when it has ended.
+  std::optional<std::multimap<BootTime, std::shared_ptr<LeaseControl>>::iterator> place_;
+};
+
+// Renews all leases of a generator. Thread-safe.
+class Keeper : public std::enable_shared_from_this<Keeper> {
+ public:
+  Keeper(std::shared_ptr<Store> store, std::shared_ptr<Clock> clock,
+         std::function<void(const Event&)> on_event);
+  ~Keeper();
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+
+  const Clock& clock() const noexcept;
+
+  // Takes over a lease that was just acquired.
+  std::shared_ptr<LeaseControl> keep(const std::string& cluster, const Token& token,
+                                     LeaseMachine machine, std::shared_ptr<void> claim);
+
+  // Ends a lease; release blocks until the store answered or the machine gives up, and returns why
+  // it did.
+  std::optional<Error> release(const std::shared_ptr<LeaseControl>& lease);
+  void abandon(const std::shared_ptr<LeaseControl>& lease);
+
+  std::optional<Error> loss(const LeaseControl& lease) const;
+
+ private:
+  // What the thread needs; it outlives the Keeper when the Keeper ends on its own thread.
+  struct Shared;
+  static void run(Shared& shared);
+
+  std::shared_ptr<Shared> shared_;
+  OwnedThread thread_;
+};
+
+}  // namespace workerid::detail

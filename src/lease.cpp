@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "keeper.hpp"
+
+#include <workerid/lease.hpp>
+
+#include <string>
+#include <utility>
+
+namespace workerid {
+
+namespace {
+
+// Ends what a Lease object had; the child of a fork leaves it to the parent (G11).
+void end(std::shared_ptr<detail::LeaseControl> control) noexcept {
+  if (!control) return;
+  try {
+    if (control->forked()) {
+      detail::leave_to_parent(std::move(control));
+    } else {
+      control->keeper().release(control);
+    }
+  } catch (...) {  // the store did not hear of it: the ID comes free by expiring
+  }
+}
+
+}  // namespace
+
+Lease::Lease(std::shared_ptr<detail::LeaseControl> control) noexcept
+    : control_(std::move(control)) {}
+
+Lease::Lease(Lease&&) noexcept = default;
+
+Lease& Lease::operator=(Lease&& other) noexcept {
+  if (this != &other) end(std::exchange(control_, std::move(other.control_)));
+  return *this;
+}
+
+Lease::~Lease() {
+  end(std::move(control_));
+}
+
+WorkerId Lease::worker_id() const {
+  if (held()) return control_->worker_id();
+  const State present = state();
+  const std::string which = control_ ? "worker ID " + std::to_string(control_->worker_id()) +
+                                           " of cluster \"" + control_->cluster() +
+                                           "\" is not held: the lease is "
+                                     : "no worker ID is held: the lease is ";
+  // A renewal may have come between the two looks; the caller was told "not held" for the first.
+  throw Error(present == State::suspended || present == State::held ? ErrorCode::token_expired
+                                                                    : ErrorCode::not_assigned,
+              which + std::string{name(present == State::held ? State::suspended : present)});
+}
+
+bool Lease::held() const noexcept {
+  return control_ && control_->held();
+}
+
+Lease::State Lease::state() const noexcept {
+  return control_ ? control_->state() : State::empty;
+}
+
+BootTime Lease::valid_until() const noexcept {
+  return control_ ? control_->valid_until() : BootTime::min();
+}
+
+std::uint64_t Lease::epoch() const noexcept {
+  return control_ ? control_->epoch() : 0;
+}
+
+Token Lease::token() const {
+  return control_ ? control_->token() : Token{};
+}
+
+TimestampRange Lease::reserved_timestamps() const {
+  return control_ ? control_->reserved() : TimestampRange{};
+}
+
+std::stop_token Lease::lost() const {
+  return control_ ? control_->lost() : std::stop_token{};
+}
+
+std::optional<Error> Lease::loss() const {
+  return control_ ? control_->loss() : std::nullopt;
+}
+
+void Lease::release() {
+  if (!control_ || control_->forked()) return;
+  if (const auto error = control_->keeper().release(control_)) throw Error(*error);
+}
+
+void Lease::abandon() {
+  if (!control_ || control_->forked()) return;
+  control_->keeper().abandon(control_);
+}
+
+std::string_view name(Lease::State state) noexcept {
+  switch (state) {
+    case Lease::State::held:
+      return "held";
+    case Lease::State::suspended:
+      return "suspended";
+    case Lease::State::lost:
+      return "lost";
+    case Lease::State::released:
+      return "released";
+    case Lease::State::abandoned:
+      return "abandoned";
+    case Lease::State::forked:
+      return "forked";
+    case Lease::State::empty:
+      return "empty";
+  }
+  return "unknown";
+}
+
+}  // namespace workerid
