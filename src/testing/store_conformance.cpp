@@ -1,0 +1,1116 @@
+// SPDX-License-Identifier: MIT
+//
+// No check depends on how fast the machine is: what must not happen yet is tried where it is hours
+// away, and what must have happened is tried after its time was let pass.
+#include <workerid/testing/store_conformance.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <exception>
+#include <latch>
+#include <mutex>
+#include <optional>
+#include <ostream>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace workerid::testing {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds timeout = std::chrono::seconds{30};
+// Longer than a check takes.
+constexpr milliseconds for_ever = std::chrono::hours{1};
+
+// ---- Demands ------------------------------------------------------------------------------------
+
+void demand(bool holds, const std::string& otherwise) {
+  if (!holds) throw ConformanceFailure(otherwise);
+}
+
+std::string text(const std::string& value) {
+  return "\"" + value + "\"";
+}
+std::string text(LeaseState value) {
+  return std::string{name(value)};
+}
+std::string text(milliseconds value) {
+  return std::to_string(value.count()) + " ms";
+}
+std::string text(const TimestampRange& value) {
+  return std::to_string(value.first_ms) + " to " + std::to_string(value.last_ms);
+}
+template <typename Number>
+std::string text(Number value) {
+  return std::to_string(value);
+}
+
+template <typename Value>
+void demand_equal(const std::string& what, const Value& seen, const Value& expected) {
+  demand(seen == expected, what + " is " + text(seen) + "; expected " + text(expected));
+}
+
+template <typename Value>
+void demand_between(const std::string& what, const Value& seen, const Value& least,
+                    const Value& most) {
+  demand(least <= seen && seen <= most,
+         what + " is " + text(seen) + "; expected " + text(least) + " to " + text(most));
+}
+
+// The error that `operation` must be refused with.
+template <typename Operation>
+Error refused(const std::string& what, ErrorCode code, Operation operation) {
+  const std::string expected = "; expected " + std::string{name(code)};
+  try {
+    operation();
+  } catch (const Error& error) {
+    demand(error.error_code() == code, what + " was refused with " +
+                                           std::string{name(error.error_code())} + expected + " (" +
+                                           error.what() + ")");
+    return error;
+  }
+  throw ConformanceFailure(what + " succeeded" + expected);
+}
+
+// ---- A cluster as its processes use it ----------------------------------------------------------
+
+// What a process knows of its lease.
+struct Holding {
+  AcquireRequest request;
+  Grant grant;
+};
+
+// A cluster of its own, used through two handles by turns, as two processes would.
+class Pool {
+ public:
+  Pool(const StoreSubject& subject, const Configuration& configuration,
+       std::string cluster = "conformance-" + Token::random().text())
+      : subject_(subject),
+        cluster_(std::move(cluster)),
+        configuration_(configuration),
+        handles_{subject.open(), subject.open()} {}
+
+  const std::string& cluster() const noexcept { return cluster_; }
+  const Configuration& configuration() const noexcept { return configuration_; }
+
+  AcquireRequest request(const std::string& instance = {}) const {
+    AcquireRequest request;
+    request.cluster = cluster_;
+    request.configuration = configuration_;
+    request.token = Token::random();
+    request.instance = instance;
+    request.owner = "conformance suite";
+    return request;
+  }
+
+  Grant acquire(AcquireRequest request) {
+    request.client = client();
+    return next_handle().acquire(request, timeout);
+  }
+
+  Holding hold(const AcquireRequest& request) { return {request, acquire(request)}; }
+  Holding hold(const std::string& instance = {}) { return hold(request(instance)); }
+
+  std::vector<Holding> hold_all() {
+    std::vector<Holding> holdings;
+    const auto count = configuration_.max_worker_id - configuration_.min_worker_id + 1;
+    while (static_cast<WorkerId>(holdings.size()) < count) holdings.push_back(hold());
+    return holdings;
+  }
+
+  Grant renew(WorkerId worker_id, const Token& token, Renewal renewal = Renewal::strict) {
+    return next_handle().renew({cluster_, worker_id, token, renewal, client()}, timeout);
+  }
+
+  Grant renew(const Holding& holding, Renewal renewal = Renewal::strict) {
+    return renew(holding.grant.worker_id, holding.request.token, renewal);
+  }
+
+  void release(WorkerId worker_id, const Token& token, bool strict = true,
+               std::optional<std::int64_t> last_timestamp_ms = std::nullopt) {
+    next_handle().release({cluster_, worker_id, token, strict, last_timestamp_ms, client()},
+                          timeout);
+  }
+
+  void release(const Holding& holding, bool strict = true,
+               std::optional<std::int64_t> last_timestamp_ms = std::nullopt) {
+    release(holding.grant.worker_id, holding.request.token, strict, last_timestamp_ms);
+  }
+
+  ClusterView view() {
+    const auto view = next_handle().inspect(cluster_, timeout);
+    demand(view.has_value(), "inspect knows nothing of a cluster that was used");
+    return *view;
+  }
+
+  LeaseView view(WorkerId worker_id) {
+    const ClusterView cluster = view();
+    for (const LeaseView& lease : cluster.leases) {
+      if (lease.worker_id == worker_id) return lease;
+    }
+    throw ConformanceFailure("inspect does not show worker ID " + text(worker_id) +
+                             ", which was granted");
+  }
+
+  // What this process's wall clock shows from now on; the true time if nothing.
+  void set_client_wall(std::optional<WallTime> wall) { client_wall_ = wall; }
+
+  // Lets `time` pass on the store's clock.
+  void pass(milliseconds time) {
+    passed_ += time;
+    if (subject_.let_time_pass) {
+      subject_.let_time_pass(time);
+    } else {
+      std::this_thread::sleep_for(time);
+    }
+  }
+
+  // Lets a little more than `time` pass.
+  void outlast(milliseconds time) { pass(time + subject_.lease_time / 8); }
+
+  // At least the time that passed on the store's clock since the pool was made.
+  milliseconds elapsed() const {
+    return passed_ + std::chrono::ceil<milliseconds>(boottime_clock()->now().boot - start_.boot) +
+           milliseconds{1};
+  }
+
+ private:
+  Store& next_handle() { return *handles_.at(turn_++ % handles_.size()); }
+
+  ClientTime client() const {
+    Moment now = boottime_clock()->now();
+    if (client_wall_) now.wall = *client_wall_;
+    return {now, "conformance suite"};
+  }
+
+  const StoreSubject& subject_;
+  std::string cluster_;
+  Configuration configuration_;
+  std::array<std::shared_ptr<Store>, 2> handles_;
+  std::size_t turn_ = 0;
+  std::optional<WallTime> client_wall_;
+  Moment start_ = boottime_clock()->now();
+  milliseconds passed_{};
+};
+
+// Nothing ends by itself; what is released may be granted at once.
+Configuration long_lived(WorkerId low, WorkerId high) {
+  return {low, high, for_ever, for_ever, milliseconds{0}};
+}
+
+// Leases end while the check waits; the reuse delay is up to it.
+Configuration short_lived(const StoreSubject& subject, WorkerId low, WorkerId high,
+                          milliseconds reuse_delay) {
+  return {low, high, subject.lease_time, reuse_delay, milliseconds{0}};
+}
+
+// Does `operation` and demands that it changed nothing of the ID's record.
+template <typename Operation>
+void leaves_alone(Pool& pool, WorkerId worker_id, Operation operation) {
+  const milliseconds start = pool.elapsed();
+  const LeaseView before = pool.view(worker_id);
+  operation();
+  const LeaseView after = pool.view(worker_id);
+  const milliseconds passed = pool.elapsed() - start;
+  demand_equal("the epoch", after.epoch, before.epoch);
+  demand_equal("the instance", after.instance, before.instance);
+  demand_equal("the owner", after.owner, before.owner);
+  demand_equal("the reserved range", after.reserved, before.reserved);
+  demand_between("the time left", after.lease_left, before.lease_left - passed, before.lease_left);
+  demand_between("the time to reuse", after.free_in, before.free_in - passed, before.free_in);
+}
+
+constexpr std::array renewals{Renewal::strict, Renewal::held, Renewal::resume};
+
+// None of the owner's verbs works with this holding any more, and trying them changes nothing.
+void demand_powerless(Pool& pool, const Holding& former, ErrorCode code) {
+  leaves_alone(pool, former.grant.worker_id, [&] {
+    for (const Renewal renewal : renewals) {
+      refused("renewal by a former holder", code, [&] { pool.renew(former, renewal); });
+    }
+    for (const bool strict : {true, false}) {
+      refused("release by a former holder", code, [&] { pool.release(former, strict); });
+    }
+  });
+}
+
+void demand_follows(const Grant& later, const Grant& earlier) {
+  demand(later.epoch > earlier.epoch, "epoch " + text(later.epoch) + " follows epoch " +
+                                          text(earlier.epoch) + "; expected a greater one");  // G4
+  if (later.worker_id != earlier.worker_id) return;
+  demand(later.reserved.first_ms > earlier.reserved.last_ms,
+         "timestamps " + text(later.reserved) + " follow " + text(earlier.reserved) +
+             "; expected a range above");  // G8
+}
+
+// Still leased, unless the machine was so slow that the lease is over since `start`.
+void demand_leased(Pool& pool, WorkerId worker_id, milliseconds start) {
+  const LeaseState state = pool.view(worker_id).state;
+  if (pool.elapsed() - start < pool.configuration().lease_time) {
+    demand_equal("the state", state, LeaseState::leased);
+  }
+}
+
+// Runs `work(index)` in many threads that begin together; throws what the first to fail threw.
+template <typename Work>
+void in_threads(int count, Work work) {
+  std::latch start{count};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  std::vector<std::thread> threads;
+  for (int index = 0; index < count; ++index) {
+    threads.emplace_back([&, index] {
+      start.arrive_and_wait();
+      try {
+        work(index);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// ---- Granting -----------------------------------------------------------------------------------
+
+void ids_are_distinct_and_in_range(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(5, 16));
+  std::set<WorkerId> seen;
+  for (const Holding& holding : pool.hold_all()) {
+    demand_between("the worker ID", holding.grant.worker_id, WorkerId{5}, WorkerId{16});
+    demand(seen.insert(holding.grant.worker_id).second,
+           "worker ID " + text(holding.grant.worker_id) + " was granted twice");
+    demand_equal("the lease time", holding.grant.lease_time, for_ever);
+  }
+}
+
+void one_id_is_a_range(const StoreSubject& subject) {
+  for (const WorkerId only : {WorkerId{0}, WorkerId{7}, largest_worker_id}) {
+    Pool pool(subject, long_lived(only, only));
+    demand_equal("the worker ID", pool.hold().grant.worker_id, only);
+    refused("a second acquisition", ErrorCode::no_available_id, [&] { pool.hold(); });
+  }
+}
+
+void widest_range_costs_nothing(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(0, largest_worker_id));
+  const Holding first = pool.hold();
+  const Holding second = pool.hold();
+  demand(first.grant.worker_id != second.grant.worker_id, "one worker ID was granted twice");
+  const ClusterView view = pool.view();
+  demand_equal("the number of IDs never granted", view.never_granted, largest_worker_id - 1);
+  demand_equal("the number of records", view.leases.size(), std::size_t{2});
+}
+
+void threads_get_distinct_ids(const StoreSubject& subject) {
+  constexpr int each = 2;
+  Pool pool(subject, long_lived(1, WorkerId{subject.threads} * each));
+  const std::shared_ptr<Store> shared = subject.open();
+  std::mutex mutex;
+  std::set<WorkerId> seen;
+  in_threads(subject.threads, [&](int index) {
+    const std::shared_ptr<Store> store = index % 2 == 0 ? shared : subject.open();
+    for (int round = 0; round < each; ++round) {
+      const WorkerId worker_id = store->acquire(pool.request(), timeout).worker_id;
+      const std::lock_guard lock(mutex);
+      demand(seen.insert(worker_id).second, "worker ID " + text(worker_id) + " was granted twice");
+    }
+  });
+  refused("one acquisition more", ErrorCode::no_available_id, [&] { pool.hold(); });
+}
+
+void threads_share_a_small_pool(const StoreSubject& subject) {
+  constexpr int rounds = 8;
+  const WorkerId size = std::max(1, subject.threads / 4);
+  Pool pool(subject, long_lived(1, size));
+  const std::shared_ptr<Store> store = subject.open();
+  std::vector<std::atomic<bool>> held(static_cast<std::size_t>(size));
+  std::mutex mutex;
+  std::set<std::uint64_t> epochs;
+  in_threads(subject.threads, [&](int) {
+    for (int round = 0; round < rounds; ++round) {
+      const AcquireRequest request = pool.request();
+      Grant grant;
+      try {
+        grant = store->acquire(request, timeout);
+      } catch (const Error& error) {
+        if (error.error_code() == ErrorCode::no_available_id) continue;
+        throw;
+      }
+      std::atomic<bool>& flag = held.at(static_cast<std::size_t>(grant.worker_id - 1));
+      demand(!flag.exchange(true),
+             "worker ID " + text(grant.worker_id) + " was granted while another held it");
+      {
+        const std::lock_guard lock(mutex);
+        demand(epochs.insert(grant.epoch).second,
+               "epoch " + text(grant.epoch) + " was granted twice");
+      }
+      flag = false;
+      store->release({pool.cluster(), grant.worker_id, request.token, true, std::nullopt, {}},
+                     timeout);
+    }
+  });
+  pool.hold_all();
+}
+
+void clusters_are_independent(const StoreSubject& subject) {
+  const std::string base = "conformance-" + Token::random().text();
+  std::vector<Pool> pools;
+  for (const std::string suffix : {"a", "A", "a:1", "a/1", "a.1"}) {
+    pools.emplace_back(subject, long_lived(3, 4), base + suffix);
+  }
+  const Token token = Token::random();
+  std::vector<Holding> holdings;
+  for (Pool& pool : pools) {
+    AcquireRequest request = pool.request("one name");
+    request.token = token;
+    holdings.push_back(pool.hold(request));
+  }
+  pools.front().release(holdings.front());
+  for (std::size_t index = 1; index < pools.size(); ++index) {
+    Pool& pool = pools.at(index);
+    demand_equal("the state in another cluster",
+                 pool.view(holdings.at(index).grant.worker_id).state, LeaseState::leased);
+    pool.renew(holdings.at(index));
+    demand_equal("the number of IDs never granted", pool.view().never_granted, WorkerId{1});
+  }
+}
+
+// ---- Exhaustion ---------------------------------------------------------------------------------
+
+void exhaustion_says_when_an_id_may_come_free(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  pool.hold_all();
+  const Error error = refused("an acquisition from a pool that is used up",
+                              ErrorCode::no_available_id, [&] { pool.hold(); });
+  demand(error.retry_after().has_value(), "no_available_id does not say when an ID may come free");
+  // The first lease and its reuse delay.
+  demand_between("the time named", *error.retry_after(), 2 * for_ever - pool.elapsed(),
+                 2 * for_ever);
+}
+
+void an_id_comes_free_when_it_was_said(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 2, subject.lease_time / 2));
+  const std::vector<Holding> former = pool.hold_all();
+  constexpr int attempts = 3;
+  for (int attempt = 1; attempt <= attempts; ++attempt) {
+    try {
+      const Holding next = pool.hold();
+      demand_follows(next.grant, former.back().grant);
+      return;
+    } catch (const Error& error) {
+      if (error.error_code() != ErrorCode::no_available_id || !error.retry_after()) throw;
+      pool.pass(*error.retry_after());
+    }
+  }
+  throw ConformanceFailure("no ID came free after the time that no_available_id named");
+}
+
+// ---- Ownership ----------------------------------------------------------------------------------
+
+void wrong_token_changes_nothing(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  Holding intruder = pool.hold();
+  intruder.request.token = Token::random();
+  demand_powerless(pool, intruder, ErrorCode::token_mismatch);
+}
+
+void token_of_another_id_changes_nothing(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold();
+  Holding intruder = pool.hold();
+  intruder.grant.worker_id = holding.grant.worker_id;
+  demand_powerless(pool, intruder, ErrorCode::token_mismatch);
+}
+
+void ids_not_granted_are_refused(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(5, 9));
+  const Token token = Token::random();
+  const auto refused_both = [&](const std::string& which, WorkerId worker_id, ErrorCode code) {
+    refused("renewal of " + which, code, [&] { pool.renew(worker_id, token); });
+    refused("release of " + which, code, [&] { pool.release(worker_id, token); });
+  };
+  refused_both("an ID of an unknown cluster", 5, ErrorCode::not_assigned);
+  pool.hold();
+  demand_equal("the number of records", pool.view().leases.size(), std::size_t{1});
+  const WorkerId never_granted = pool.view().leases.front().worker_id == 9 ? 8 : 9;
+  refused_both("an ID never granted", never_granted, ErrorCode::not_assigned);
+  refused_both("an ID below the range", 4, ErrorCode::invalid_worker_id);
+  refused_both("an ID above the range", 10, ErrorCode::invalid_worker_id);
+  demand_equal("the number of records", pool.view().leases.size(), std::size_t{1});
+}
+
+void renewal_extends_and_keeps_the_grant(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold();
+  for (const Renewal renewal : {Renewal::strict, Renewal::held}) {
+    pool.pass(milliseconds{20});
+    const milliseconds start = pool.elapsed();
+    const Grant renewed = pool.renew(holding, renewal);
+    const LeaseView view = pool.view(holding.grant.worker_id);
+    const milliseconds passed = pool.elapsed() - start;
+    demand_between("the time left", view.lease_left, for_ever - passed, for_ever);
+    demand_between("the time to reuse", view.free_in, 2 * for_ever - passed, 2 * for_ever);
+    demand_equal("the worker ID", renewed.worker_id, holding.grant.worker_id);
+    demand_equal("the epoch", renewed.epoch, holding.grant.epoch);
+    demand_equal("the first timestamp", renewed.reserved.first_ms, holding.grant.reserved.first_ms);
+    demand_equal("the lease time", renewed.lease_time, for_ever);
+  }
+}
+
+void strict_renewal_never_revives(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 3, for_ever));
+  const Holding holding = pool.hold();
+  pool.outlast(subject.lease_time);
+  leaves_alone(pool, holding.grant.worker_id, [&] {
+    refused("strict renewal of a lease that ended", ErrorCode::token_expired,
+            [&] { pool.renew(holding); });
+  });
+  demand_equal("the state", pool.view(holding.grant.worker_id).state, LeaseState::expired);
+}
+
+void held_renewal_keeps_an_unclaimed_lease(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 3, for_ever));
+  const Holding holding = pool.hold();
+  pool.outlast(subject.lease_time);
+  const milliseconds start = pool.elapsed();
+  const Grant renewed = pool.renew(holding, Renewal::held);
+  demand_leased(pool, holding.grant.worker_id, start);
+  demand_equal("the worker ID", renewed.worker_id, holding.grant.worker_id);
+  demand_equal("the epoch", renewed.epoch, holding.grant.epoch);
+  demand_equal("the first timestamp", renewed.reserved.first_ms, holding.grant.reserved.first_ms);
+}
+
+void resumption_is_a_new_grant_of_the_same_id(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 3, for_ever));
+  const Holding holding = pool.hold();
+  pool.outlast(subject.lease_time);
+  const Holding bystander = pool.hold();
+  const milliseconds start = pool.elapsed();
+  const Grant resumed = pool.renew(holding, Renewal::resume);
+  demand_leased(pool, holding.grant.worker_id, start);
+  demand_equal("the worker ID", resumed.worker_id, holding.grant.worker_id);
+  demand_follows(resumed, holding.grant);
+  demand_follows(resumed, bystander.grant);
+  demand_equal("the epoch shown", pool.view(holding.grant.worker_id).epoch, resumed.epoch);
+}
+
+// Past the reuse delay, as long as nobody came.
+void unclaimed_lease_resumes_late(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 3, milliseconds{0}));
+  const Holding holding = pool.hold();
+  pool.outlast(subject.lease_time);
+  const Grant resumed = pool.renew(holding, Renewal::resume);
+  demand_equal("the worker ID", resumed.worker_id, holding.grant.worker_id);
+  demand_follows(resumed, holding.grant);
+}
+
+void nothing_revives_an_id_granted_to_another(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 1, subject.lease_time / 2));
+  const Holding former = pool.hold();
+  pool.outlast(subject.lease_time + subject.lease_time / 2);
+  const Holding present = pool.hold();
+  demand_follows(present.grant, former.grant);
+  demand_powerless(pool, former, ErrorCode::token_mismatch);
+}
+
+// ---- Releasing ----------------------------------------------------------------------------------
+
+void release_twice_is_no_error(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold();
+  pool.release(holding);
+  leaves_alone(pool, holding.grant.worker_id, [&] {
+    pool.release(holding);
+    pool.release(holding, false);
+  });
+}
+
+void released_lease_is_not_renewed(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold();
+  pool.release(holding);
+  leaves_alone(pool, holding.grant.worker_id, [&] {
+    for (const Renewal renewal : renewals) {
+      refused("renewal of a released lease", ErrorCode::not_assigned,
+              [&] { pool.renew(holding, renewal); });
+    }
+  });
+}
+
+void strict_release_of_an_ended_lease_is_refused(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 1, for_ever));
+  const Holding holding = pool.hold();
+  pool.outlast(subject.lease_time);
+  leaves_alone(pool, holding.grant.worker_id, [&] {
+    refused("strict release of a lease that ended", ErrorCode::token_expired,
+            [&] { pool.release(holding); });
+  });
+  pool.release(holding, false);
+  demand_equal("the worker ID", pool.hold().grant.worker_id, holding.grant.worker_id);
+}
+
+void late_messages_of_a_former_holder_do_nothing(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 2));
+  const std::vector<Holding> holdings = pool.hold_all();
+  const Holding& former = holdings.front();
+  pool.release(former);
+  const Holding present = pool.hold();
+  demand_equal("the worker ID", present.grant.worker_id, former.grant.worker_id);
+  demand_powerless(pool, former, ErrorCode::token_mismatch);
+  leaves_alone(pool, present.grant.worker_id, [&] {
+    refused("an acquisition that arrives late", ErrorCode::no_available_id,
+            [&] { pool.acquire(former.request); });
+  });
+  pool.release(present);
+  demand_powerless(pool, former, ErrorCode::not_assigned);
+}
+
+// ---- Repetition ---------------------------------------------------------------------------------
+
+void repeated_acquisition_returns_the_same_grant(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold("some instance");
+  for (int repetition = 0; repetition < 3; ++repetition) {
+    const Grant again = pool.acquire(holding.request);
+    demand_equal("the worker ID", again.worker_id, holding.grant.worker_id);
+    demand_equal("the epoch", again.epoch, holding.grant.epoch);
+    demand_equal("the first timestamp", again.reserved.first_ms, holding.grant.reserved.first_ms);
+  }
+  demand_equal("the number of records", pool.view().leases.size(), std::size_t{1});
+}
+
+void acquisition_repeated_at_once_is_one_grant(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, WorkerId{subject.threads} + 1));
+  const AcquireRequest request = pool.request();
+  const std::shared_ptr<Store> store = subject.open();
+  std::mutex mutex;
+  std::set<std::pair<WorkerId, std::uint64_t>> grants;
+  in_threads(subject.threads, [&](int) {
+    const Grant grant = store->acquire(request, timeout);
+    const std::lock_guard lock(mutex);
+    grants.emplace(grant.worker_id, grant.epoch);
+  });
+  demand_equal("the number of grants", grants.size(), std::size_t{1});
+  demand_equal("the number of records", pool.view().leases.size(), std::size_t{1});
+}
+
+void acquisition_repeated_late_is_refreshed(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 3, for_ever));
+  const Holding holding = pool.hold();
+  pool.outlast(subject.lease_time);
+  const milliseconds start = pool.elapsed();
+  const Grant again = pool.acquire(holding.request);
+  demand_leased(pool, holding.grant.worker_id, start);
+  demand_equal("the worker ID", again.worker_id, holding.grant.worker_id);
+  demand_equal("the epoch", again.epoch, holding.grant.epoch);
+}
+
+void released_token_acquires_nothing(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold();
+  pool.release(holding);
+  leaves_alone(pool, holding.grant.worker_id, [&] {
+    refused("an acquisition with a released token", ErrorCode::invalid_token,
+            [&] { pool.acquire(holding.request); });
+  });
+}
+
+// ---- Order of reuse -----------------------------------------------------------------------------
+
+void ids_never_used_come_first(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 4));
+  const Holding released = pool.hold();
+  pool.release(released);
+  for (int fresh = 0; fresh < 3; ++fresh) {
+    demand(pool.hold().grant.worker_id != released.grant.worker_id,
+           "a released ID was granted while there were IDs never used");
+  }
+  demand_equal("the worker ID", pool.hold().grant.worker_id, released.grant.worker_id);
+}
+
+void longest_free_comes_next(const StoreSubject& subject) {
+  // Through 9, 10, 11, 100 and 101, so that an order by text shows.
+  Pool pool(subject, long_lived(1, 101));
+  std::vector<Holding> holdings = pool.hold_all();
+  std::sort(holdings.begin(), holdings.end(), [](const Holding& left, const Holding& right) {
+    return left.grant.worker_id < right.grant.worker_id;
+  });
+  const std::array<WorkerId, 8> order{11, 101, 2, 9, 100, 10, 1, 99};
+  for (const WorkerId worker_id : order) {
+    pool.release(holdings.at(static_cast<std::size_t>(worker_id - 1)));
+    pool.pass(milliseconds{2});
+  }
+  for (const WorkerId worker_id : order) {
+    demand_equal("the next worker ID", pool.hold().grant.worker_id, worker_id);
+  }
+}
+
+void reuse_delay_is_kept(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 1, for_ever));
+  const Holding holding = pool.hold();
+  pool.outlast(subject.lease_time);
+  demand_equal("the state", pool.view(holding.grant.worker_id).state, LeaseState::expired);
+  const Error error = refused("an acquisition within the reuse delay", ErrorCode::no_available_id,
+                              [&] { pool.hold(); });
+  demand(error.retry_after().has_value(), "no_available_id does not say when an ID may come free");
+  demand_between("the time named", *error.retry_after(),
+                 subject.lease_time + for_ever - pool.elapsed(), for_ever);
+}
+
+void cool_down_is_kept(const StoreSubject& subject) {
+  Configuration configuration = long_lived(1, 1);
+  configuration.cool_down = for_ever / 2;
+  Pool pool(subject, configuration);
+  const Holding holding = pool.hold();
+  pool.release(holding);
+  demand_equal("the state", pool.view(holding.grant.worker_id).state, LeaseState::cooling_down);
+  const Error error = refused("an acquisition within the cool-down", ErrorCode::no_available_id,
+                              [&] { pool.hold(); });
+  demand(error.retry_after().has_value(), "no_available_id does not say when an ID may come free");
+  demand_between("the time named", *error.retry_after(), for_ever / 2 - pool.elapsed(),
+                 for_ever / 2);
+}
+
+void ids_come_back_after_their_delay(const StoreSubject& subject) {
+  Pool expiring(subject, short_lived(subject, 1, 1, subject.lease_time));
+  const Holding expired = expiring.hold();
+  Configuration configuration = long_lived(1, 1);
+  configuration.cool_down = subject.lease_time;
+  Pool releasing(subject, configuration);
+  const Holding released = releasing.hold();
+  releasing.release(released);
+
+  expiring.outlast(2 * subject.lease_time);
+  demand_follows(expiring.hold().grant, expired.grant);
+  demand_follows(releasing.hold().grant, released.grant);
+}
+
+// ---- Instances ----------------------------------------------------------------------------------
+
+void instance_gets_its_id_back(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 10));
+  const Holding former = pool.hold("pod-1");
+  pool.hold("pod-2");
+  pool.release(former);
+  const Holding again = pool.hold("pod-1");
+  demand_equal("the worker ID", again.grant.worker_id, former.grant.worker_id);
+  demand_follows(again.grant, former.grant);
+}
+
+void instance_is_a_wish(const StoreSubject& subject) {
+  Pool held(subject, long_lived(1, 10));
+  const Holding holding = held.hold("pod-1");
+  demand(held.hold("pod-1").grant.worker_id != holding.grant.worker_id,
+         "an ID was granted again while another process of that instance held it");
+
+  Pool expiring(subject, short_lived(subject, 1, 10, for_ever));
+  const Holding expired = expiring.hold("pod-1");
+  expiring.outlast(subject.lease_time);
+  demand(expiring.hold("pod-1").grant.worker_id != expired.grant.worker_id,
+         "an ID was granted to its instance within the reuse delay");
+
+  Configuration configuration = long_lived(1, 10);
+  configuration.cool_down = for_ever;
+  Pool cooling(subject, configuration);
+  const Holding released = cooling.hold("pod-1");
+  cooling.release(released);
+  demand(cooling.hold("pod-1").grant.worker_id != released.grant.worker_id,
+         "an ID was granted to its instance within the cool-down");
+}
+
+void takeover_resumes_at_once(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 10));
+  const Holding former = pool.hold("pod-1");
+  AcquireRequest request = pool.request("pod-1");
+  request.takeover = true;
+  const Holding present = pool.hold(request);
+  demand_equal("the worker ID", present.grant.worker_id, former.grant.worker_id);
+  demand_follows(present.grant, former.grant);
+  demand_powerless(pool, former, ErrorCode::token_mismatch);
+  demand_equal("the number of records", pool.view().leases.size(), std::size_t{1});
+}
+
+void takeover_leaves_others_alone(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  const Holding former = pool.hold("pod-1");
+  pool.release(former);
+  const Holding present = pool.hold("pod-2");
+  for (const std::string instance : {"pod-1", "pod-3"}) {
+    AcquireRequest request = pool.request(instance);
+    request.takeover = true;
+    leaves_alone(pool, present.grant.worker_id, [&] {
+      refused("takeover of an instance without an ID", ErrorCode::no_available_id,
+              [&] { pool.acquire(request); });
+    });
+  }
+}
+
+// ---- Epochs and timestamps ----------------------------------------------------------------------
+
+void epochs_grow(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  Grant last = pool.hold().grant;
+  const auto grows = [&](const Grant& grant) {
+    demand_follows(grant, last);
+    demand_equal("the last epoch shown", pool.view().last_epoch, grant.epoch);
+    last = grant;
+  };
+  const Holding second = pool.hold();
+  grows(second.grant);
+  grows(pool.renew(second, Renewal::resume));
+  const Holding third = pool.hold();
+  grows(third.grant);
+  pool.release(second);
+  demand_equal("the last epoch after a release", pool.view().last_epoch, last.epoch);
+  grows(pool.hold().grant);
+  pool.renew(third);
+  demand_equal("the last epoch after a renewal", pool.view().last_epoch, last.epoch);
+}
+
+constexpr WallTime year_2100{std::chrono::seconds{4'102'444'800}};
+constexpr WallTime just_after_1970{milliseconds{5}};
+constexpr WallTime before_1970{-std::chrono::hours{24 * 365}};
+
+void reserved_timestamps_never_overlap(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  std::optional<Grant> former;
+  for (const std::optional<WallTime> wall : {std::optional<WallTime>{},
+                                             {just_after_1970},
+                                             {year_2100},
+                                             {before_1970},
+                                             {},
+                                             {year_2100}}) {
+    pool.set_client_wall(wall);
+    const Holding holding = pool.hold();
+    if (former) demand_follows(holding.grant, *former);
+    const Grant renewed = pool.renew(holding);
+    demand(renewed.reserved.last_ms >= holding.grant.reserved.last_ms,
+           "a renewal shortened the reserved range");
+    const Grant resumed = pool.renew(holding, Renewal::resume);
+    demand_follows(resumed, renewed);
+    pool.release(holding);
+    former = resumed;
+  }
+}
+
+void renewal_moves_the_reservation_forward(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  pool.set_client_wall(just_after_1970);
+  const Holding holding = pool.hold();
+  const auto end_for = [](WallTime wall) { return (wall.time_since_epoch() + for_ever).count(); };
+  demand(holding.grant.reserved.last_ms >= end_for(just_after_1970),
+         "the reserved timestamps end before the lease does");
+  const WallTime later = just_after_1970 + for_ever;
+  pool.set_client_wall(later);
+  const Grant renewed = pool.renew(holding);
+  demand(renewed.reserved.last_ms >= end_for(later), "a renewal reserved too few timestamps");
+  pool.set_client_wall(before_1970);
+  demand_equal("the range after a renewal with an earlier clock", pool.renew(holding).reserved,
+               renewed.reserved);
+}
+
+void release_gives_unused_timestamps_back(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  pool.set_client_wall(just_after_1970);
+  const Holding first = pool.hold();
+  leaves_alone(pool, 1, [&] {
+    refused("release with a timestamp beyond the range", ErrorCode::invalid_argument,
+            [&] { pool.release(first, true, first.grant.reserved.last_ms + 1); });
+  });
+  const std::int64_t used = first.grant.reserved.first_ms + 7;
+  pool.release(first, true, used);
+  const Holding second = pool.hold();
+  demand_equal("the first timestamp after a release", second.grant.reserved.first_ms, used + 1);
+
+  pool.release(second, true, 0);
+  const Holding third = pool.hold();
+  demand_equal("the first timestamp after a release that used none", third.grant.reserved.first_ms,
+               second.grant.reserved.first_ms);
+
+  pool.release(third);
+  demand_follows(pool.hold().grant, third.grant);
+}
+
+void client_clock_does_not_poison(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  pool.set_client_wall(year_2100);
+  const Holding holding = pool.hold();
+  const auto latest = (year_2100 - std::chrono::hours{24 * 365}).time_since_epoch().count();
+  demand(holding.grant.reserved.last_ms < latest,
+         "a client in the year 2100 reserved timestamps up to " +
+             text(holding.grant.reserved.last_ms));
+  demand(pool.renew(holding).reserved.last_ms < latest,
+         "a renewal in the year 2100 reserved timestamps until then");
+}
+
+void client_clock_decides_no_expiry(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  const Holding holding = pool.hold();
+  const WallTime now = boottime_clock()->now().wall;
+  for (const WallTime wall : {now + 4 * for_ever, year_2100, before_1970}) {
+    pool.set_client_wall(wall);
+    leaves_alone(pool, holding.grant.worker_id, [&] {
+      refused("an acquisition by a client with another clock", ErrorCode::no_available_id,
+              [&] { pool.hold(); });
+    });
+    pool.renew(holding);
+  }
+}
+
+// ---- Configuration ------------------------------------------------------------------------------
+
+void other_configuration_is_refused(const StoreSubject& subject) {
+  const Configuration stored{10, 20, for_ever, for_ever / 2, milliseconds{1500}};
+  Pool pool(subject, stored);
+  const Holding holding = pool.hold();
+
+  const auto refused_with = [&](const Configuration& other, std::int64_t stored_value,
+                                std::int64_t other_value) {
+    AcquireRequest request = pool.request();
+    request.configuration = other;
+    const Error error = refused("an acquisition with another configuration",
+                                ErrorCode::configuration_mismatch, [&] { pool.acquire(request); });
+    for (const std::int64_t value : {stored_value, other_value}) {
+      demand(std::string{error.what()}.find(text(value)) != std::string::npos,
+             "the refusal does not name " + text(value) + ": " + error.what());
+    }
+  };
+  const auto changed = [&](auto member, auto value) {
+    Configuration other = stored;
+    other.*member = value;
+    return other;
+  };
+  refused_with(changed(&Configuration::min_worker_id, 11), 10, 11);
+  refused_with(changed(&Configuration::max_worker_id, 19), 20, 19);
+  refused_with(changed(&Configuration::lease_time, milliseconds{4321}), for_ever.count(), 4321);
+  refused_with(changed(&Configuration::reuse_delay, milliseconds{4322}), for_ever.count() / 2,
+               4322);
+  refused_with(changed(&Configuration::cool_down, milliseconds{4323}), 1500, 4323);
+
+  demand(pool.view().configuration == stored, "a refused configuration was recorded");
+  pool.renew(holding);
+  pool.hold();
+  pool.release(holding);
+}
+
+// ---- What is shown, and what is refused ---------------------------------------------------------
+
+void inspect_shows_states_and_counts(const StoreSubject& subject) {
+  const milliseconds lease_time = subject.lease_time;
+  Pool pool(subject, {11, 20, lease_time, for_ever, for_ever / 2});
+  const Holding expired = pool.hold("left");
+  pool.outlast(lease_time);
+  const Holding released = pool.hold();
+  pool.release(released, false);
+  const milliseconds start = pool.elapsed();
+  const Holding leased = pool.hold("present");
+
+  const ClusterView view = pool.view();
+  demand(view.configuration == pool.configuration(), "inspect shows another configuration");
+  demand_equal("the last epoch", view.last_epoch, leased.grant.epoch);
+  demand_equal("the number of IDs never granted", view.never_granted, WorkerId{7});
+  demand_equal("the number of records", view.leases.size(), std::size_t{3});
+  demand(std::is_sorted(view.leases.begin(), view.leases.end(),
+                        [](const LeaseView& left, const LeaseView& right) {
+                          return left.worker_id < right.worker_id;
+                        }),
+         "inspect does not show the worker IDs in ascending order");
+
+  const LeaseView left = pool.view(expired.grant.worker_id);
+  demand_equal("the state after the lease", left.state, LeaseState::expired);
+  demand_equal("the instance", left.instance, std::string{"left"});
+  demand_equal("the epoch", left.epoch, expired.grant.epoch);
+  demand_equal("the time left", left.lease_left, milliseconds{0});
+  demand_between("the time to reuse", left.free_in, lease_time + for_ever - pool.elapsed(),
+                 for_ever);
+
+  const LeaseView cooling = pool.view(released.grant.worker_id);
+  demand_equal("the state after a release", cooling.state, LeaseState::cooling_down);
+  demand_equal("the time left", cooling.lease_left, milliseconds{0});
+  demand_between("the time to reuse", cooling.free_in, for_ever / 2 - pool.elapsed(), for_ever / 2);
+
+  demand_leased(pool, leased.grant.worker_id, start);
+  const LeaseView present = pool.view(leased.grant.worker_id);
+  demand_equal("the owner", present.owner, leased.request.owner);
+  demand_equal("the reserved range", present.reserved, leased.grant.reserved);
+  demand_between("the time left", present.lease_left,
+                 std::max(milliseconds{0}, lease_time - (pool.elapsed() - start)), lease_time);
+  demand_equal("the number of expired leases", pool.view().count(LeaseState::cooling_down),
+               WorkerId{1});
+}
+
+void released_id_is_shown_free(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold();
+  pool.release(holding);
+  const LeaseView view = pool.view(holding.grant.worker_id);
+  demand_equal("the state", view.state, LeaseState::free);
+  demand_equal("the time to reuse", view.free_in, milliseconds{0});
+  demand_equal("the number of free IDs", pool.view().count(LeaseState::free), WorkerId{1});
+}
+
+void unknown_cluster_is_empty(const StoreSubject& subject) {
+  const std::shared_ptr<Store> store = subject.open();
+  const std::string unknown = "conformance-" + Token::random().text();
+  demand(!store->inspect(unknown, timeout), "inspect shows a cluster that was never used");
+  demand(!store->inspect(unknown, timeout), "inspect made a cluster");
+  demand(!store->description().empty(), "the store has no description");
+}
+
+void texts_come_back_as_they_were(const StoreSubject& subject) {
+  const std::vector<std::string> texts{
+      "plain",
+      " spaces at both ends ",
+      "工作节点 é ñ 🙂",
+      R"(quotes ' " ` and \ \n \u0000)",
+      "% %s %41 {} {tag} $1 ?1 :name @x",
+      "comma, semicolon; colon: pipe| equals= slash/ star* bracket[a-z]",
+      "-- DROP TABLE leases; /* */",
+      "0",
+      "\xff\xfe not UTF-8 \x80",
+      std::string(250, 'x'),
+  };
+  Pool pool(subject, long_lived(1, 50));
+  for (const std::string& value : texts) {
+    AcquireRequest request = pool.request(value);
+    request.owner = value;
+    const Holding holding = pool.hold(request);
+    const LeaseView view = pool.view(holding.grant.worker_id);
+    demand_equal("the instance", view.instance, value);
+    demand_equal("the owner", view.owner, value);
+    pool.release(holding);
+    demand_equal("the worker ID of the instance " + text(value), pool.hold(value).grant.worker_id,
+                 holding.grant.worker_id);
+  }
+  AcquireRequest request = pool.request();
+  request.owner.clear();
+  const LeaseView nameless = pool.view(pool.hold(request).grant.worker_id);
+  demand_equal("the instance", nameless.instance, std::string{});
+  demand_equal("the owner", nameless.owner, std::string{});
+}
+
+void invalid_requests_are_refused(const StoreSubject& subject) {
+  const std::shared_ptr<Store> store = subject.open();
+  Pool pool(subject, long_lived(1, 3));
+  const auto refused_if = [&](const std::string& what, ErrorCode code, auto change) {
+    AcquireRequest request = pool.request("name");
+    change(request);
+    refused(what, code, [&] { store->acquire(request, timeout); });
+  };
+  const auto invalid = ErrorCode::invalid_argument;
+  refused_if("an empty cluster name", invalid, [](auto& request) { request.cluster = ""; });
+  refused_if("a cluster name with a space", invalid,
+             [](auto& request) { request.cluster = "a b"; });
+  refused_if("a long cluster name", invalid,
+             [](auto& request) { request.cluster = std::string(101, 'a'); });
+  refused_if("an empty token", ErrorCode::invalid_token, [](auto& request) { request.token = {}; });
+  refused_if("a control character", invalid, [](auto& request) { request.instance = "a\nb"; });
+  refused_if("a long owner", invalid, [](auto& request) { request.owner = std::string(251, 'a'); });
+  refused_if("a takeover of nobody", invalid, [](auto& request) {
+    request.instance = "";
+    request.takeover = true;
+  });
+  refused_if("an empty range", invalid,
+             [](auto& request) { request.configuration.max_worker_id = 0; });
+  refused_if("an ID beyond the largest", invalid,
+             [](auto& request) { request.configuration.max_worker_id = largest_worker_id + 1; });
+  refused_if("no lease time", invalid,
+             [](auto& request) { request.configuration.lease_time = milliseconds{0}; });
+
+  const Token token = Token::random();
+  refused("renewal of worker ID -1", ErrorCode::invalid_worker_id, [&] { pool.renew(-1, token); });
+  refused("release of worker ID -1", ErrorCode::invalid_worker_id,
+          [&] { pool.release(-1, token); });
+  refused("renewal without a token", ErrorCode::invalid_token, [&] { pool.renew(1, Token{}); });
+  refused("release without a token", ErrorCode::invalid_token, [&] { pool.release(1, Token{}); });
+  refused("an acquisition without time", invalid,
+          [&] { store->acquire(pool.request(), milliseconds{0}); });
+  demand(!store->inspect(pool.cluster(), timeout), "a refused request made the cluster");
+}
+
+}  // namespace
+
+const std::vector<ConformanceCheck>& store_conformance() {
+  static const std::vector<ConformanceCheck> checks{
+      {"ids_are_distinct_and_in_range", "G1", ids_are_distinct_and_in_range},
+      {"one_id_is_a_range", "G1", one_id_is_a_range},
+      {"widest_range_costs_nothing", "G1", widest_range_costs_nothing},
+      {"threads_get_distinct_ids", "G1", threads_get_distinct_ids},
+      {"threads_share_a_small_pool", "G1", threads_share_a_small_pool},
+      {"clusters_are_independent", "G1", clusters_are_independent},
+      {"exhaustion_says_when_an_id_may_come_free", "G9", exhaustion_says_when_an_id_may_come_free},
+      {"an_id_comes_free_when_it_was_said", "G9", an_id_comes_free_when_it_was_said},
+      {"wrong_token_changes_nothing", "G3", wrong_token_changes_nothing},
+      {"token_of_another_id_changes_nothing", "G3", token_of_another_id_changes_nothing},
+      {"ids_not_granted_are_refused", "G3", ids_not_granted_are_refused},
+      {"renewal_extends_and_keeps_the_grant", "G3", renewal_extends_and_keeps_the_grant},
+      {"strict_renewal_never_revives", "G3", strict_renewal_never_revives},
+      {"held_renewal_keeps_an_unclaimed_lease", "G2", held_renewal_keeps_an_unclaimed_lease},
+      {"resumption_is_a_new_grant_of_the_same_id", "G4", resumption_is_a_new_grant_of_the_same_id},
+      {"unclaimed_lease_resumes_late", "G4", unclaimed_lease_resumes_late},
+      {"nothing_revives_an_id_granted_to_another", "G3", nothing_revives_an_id_granted_to_another},
+      {"release_twice_is_no_error", "G5", release_twice_is_no_error},
+      {"released_lease_is_not_renewed", "G3", released_lease_is_not_renewed},
+      {"strict_release_of_an_ended_lease_is_refused", "G3",
+       strict_release_of_an_ended_lease_is_refused},
+      {"late_messages_of_a_former_holder_do_nothing", "G3",
+       late_messages_of_a_former_holder_do_nothing},
+      {"repeated_acquisition_returns_the_same_grant", "G5",
+       repeated_acquisition_returns_the_same_grant},
+      {"acquisition_repeated_at_once_is_one_grant", "G5",
+       acquisition_repeated_at_once_is_one_grant},
+      {"acquisition_repeated_late_is_refreshed", "G5", acquisition_repeated_late_is_refreshed},
+      {"released_token_acquires_nothing", "G5", released_token_acquires_nothing},
+      {"ids_never_used_come_first", "G6", ids_never_used_come_first},
+      {"longest_free_comes_next", "G6", longest_free_comes_next},
+      {"reuse_delay_is_kept", "G6", reuse_delay_is_kept},
+      {"cool_down_is_kept", "G6", cool_down_is_kept},
+      {"ids_come_back_after_their_delay", "G6", ids_come_back_after_their_delay},
+      {"instance_gets_its_id_back", "G6", instance_gets_its_id_back},
+      {"instance_is_a_wish", "G1", instance_is_a_wish},
+      {"takeover_resumes_at_once", "G4", takeover_resumes_at_once},
+      {"takeover_leaves_others_alone", "G1", takeover_leaves_others_alone},
+      {"epochs_grow", "G4", epochs_grow},
+      {"reserved_timestamps_never_overlap", "G8", reserved_timestamps_never_overlap},
+      {"renewal_moves_the_reservation_forward", "G8", renewal_moves_the_reservation_forward},
+      {"release_gives_unused_timestamps_back", "G8", release_gives_unused_timestamps_back},
+      {"client_clock_does_not_poison", "G8", client_clock_does_not_poison},
+      {"client_clock_decides_no_expiry", "G1", client_clock_decides_no_expiry},
+      {"other_configuration_is_refused", "G12", other_configuration_is_refused},
+      {"inspect_shows_states_and_counts", "G9", inspect_shows_states_and_counts},
+      {"released_id_is_shown_free", "G6", released_id_is_shown_free},
+      {"unknown_cluster_is_empty", "G3", unknown_cluster_is_empty},
+      {"texts_come_back_as_they_were", "G3", texts_come_back_as_they_were},
+      {"invalid_requests_are_refused", "G3", invalid_requests_are_refused},
+  };
+  return checks;
+}
+
+bool run_store_conformance(const StoreSubject& subject, std::ostream& output) {
+  int failures = 0;
+  for (const ConformanceCheck& check : store_conformance()) {
+    const std::string title = check.name + " (" + check.guarantee + ")";
+    try {
+      check.run(subject);
+      output << "ok    " << title << '\n';
+    } catch (const std::exception& failure) {
+      ++failures;
+      output << "FAIL  " << title << ": " << failure.what() << '\n';
+    }
+    output.flush();
+  }
+  const auto total = static_cast<int>(store_conformance().size());
+  output << total - failures << " of " << total << " checks passed\n";
+  return failures == 0;
+}
+
+}  // namespace workerid::testing
