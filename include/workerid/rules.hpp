@@ -44,10 +44,9 @@ struct Record {
 
 /// The records that an acquisition depends on. All are looked up by the store, by an index each.
 struct Candidates {
-  std::optional<Record> same_token;  ///< The record whose token is the request's.
-  std::optional<Record>
-      same_instance;  ///< A record whose instance is the request's, if it names one.
-  std::optional<Record> longest_free;  ///< The smallest (free_at, worker_id) of all.
+  std::optional<Record> same_token;     ///< The record whose token is the request's.
+  std::optional<Record> same_instance;  ///< A record with the request's instance, if it names one.
+  std::optional<Record> longest_free;   ///< The smallest (free_at, worker_id) of all.
 };
 
 /// What to write, and what to answer.
