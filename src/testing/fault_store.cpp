@@ -51,7 +51,7 @@ int FaultStore::count(const std::string& verb) const {
 
 Fault FaultStore::next_fault(const std::string& verb) {
   std::function<void(const std::string&)> hook;
-  Fault fault;
+  Fault fault = Fault::none;
   {
     const std::lock_guard lock(mutex_);
     seen_.push_back(verb);
