@@ -15,6 +15,7 @@ cd "$work"
 
 {
   printf 'cmake_minimum_required(VERSION 3.25)\nproject(app LANGUAGES CXX)\nadd_executable(app app.cpp)\n'
+  # shellcheck disable=SC2016  # the backticks are Markdown's
   sed -n '/^```cmake$/,/^```$/{/^```/!p}' "$source_root/README.md"
 } >CMakeLists.txt
 grep -q find_package CMakeLists.txt
