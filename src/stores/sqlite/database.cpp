@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+#include "database.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace workerid::detail::sqlite {
+
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::nanoseconds;
+
+constexpr int primary(int result) noexcept {
+  return result & 0xff;
+}
+
+struct Explanation {
+  ErrorCode code;
+  std::string_view what_to_do;
+};
+
+Explanation explain(int result, int system_error) {
+  constexpr std::string_view permissions =
+      "the file, its -wal and -shm beside it, and their folder must be writable for this user, and "
+      "the file system not be mounted read-only";
+  switch (primary(result)) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+      return {ErrorCode::unavailable,
+              "another process kept it locked until the deadline; look for one that is stopped or "
+              "has a transaction open"};
+    case SQLITE_INTERRUPT:
+      return {ErrorCode::unavailable, "the deadline came before the end; allow more time"};
+    case SQLITE_FULL:
+      return {ErrorCode::unavailable, "the disk or a quota is full; make room"};
+    case SQLITE_IOERR:
+      return {ErrorCode::unavailable,
+              "reading or writing failed; look at the disk and at the kernel's log"};
+    case SQLITE_NOMEM:
+      return {ErrorCode::unavailable, "this process has no memory left"};
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+      return {ErrorCode::denied, permissions};
+    case SQLITE_CANTOPEN:
+      if (code_of_system_error(system_error) == ErrorCode::denied) {
+        return {ErrorCode::denied, permissions};
+      }
+      return {ErrorCode::unavailable,
+              "see whether the file is there and this process may open more files"};
+    case SQLITE_NOTADB:
+      return {ErrorCode::corrupt_record, "choose another path, or remove what is there"};
+    case SQLITE_CORRUPT:
+      return {
+          ErrorCode::corrupt_record,
+          "end all processes that use the file, then put back a good copy or remove it together "
+          "with its -wal and -shm"};
+    default:
+      return {ErrorCode::corrupt_record, "the tables are not as this library made them"};
+  }
+}
+
+}  // namespace
+
+ErrorCode code_of_system_error(int system_error) noexcept {
+  const bool denied = system_error == EACCES || system_error == EPERM || system_error == EROFS;
+  return denied ? ErrorCode::denied : ErrorCode::unavailable;
+}
+
+Database::Database(const std::string& path, std::string name, BootTime deadline)
+    : name_(std::move(name)), deadline_(deadline), random_(std::random_device{}()) {
+  sqlite3* connection = nullptr;
+  constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+  const int opened = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
+  connection_.reset(connection);
+  if (opened != SQLITE_OK) throw error(opened, "open the file");
+  // SQLite falls back to reading alone by itself.
+  if (sqlite3_db_readonly(connection, "main") == 1) {
+    throw error(SQLITE_READONLY, "open the file for writing");
+  }
+  sqlite3_extended_result_codes(connection, 1);
+  sqlite3_busy_handler(connection, &Database::wait_for_lock, this);
+  constexpr int instructions_between_looks = 1000;
+  sqlite3_progress_handler(connection, instructions_between_looks, &Database::out_of_time, this);
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  // Closing is then harmless in a child made by fork(2), too, whose locks are not its own; and a
+  // short-lived process does not delete a log that the next one makes again.
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  run("PRAGMA synchronous = FULL", "make commits durable");
+}
+
+void Database::run(const char* sql, std::string_view doing) {
+  const int result = sqlite3_exec(connection_.get(), sql, nullptr, nullptr, nullptr);
+  if (result != SQLITE_OK) throw error(result, doing);
+}
+
+void Database::use_wal() {
+  constexpr std::string_view doing = "switch to WAL mode";
+  const auto keep_text = [](void* text, int, char** values, char**) {
+    *static_cast<std::string*>(text) = values[0];
+    return 0;
+  };
+  // Where two change the mode at once, SQLite fails one of them without calling wait_for_lock.
+  for (int attempts = 0;; ++attempts) {
+    std::string mode;
+    const int result =
+        sqlite3_exec(connection_.get(), "PRAGMA journal_mode = WAL", keep_text, &mode, nullptr);
+    if (result == SQLITE_OK && mode == "wal") return;
+    if (result == SQLITE_OK) {
+      throw Error(ErrorCode::unsupported_server,
+                  name_ +
+                      ": SQLite cannot use WAL mode here; put the file on an ordinary local "
+                      "file system");
+    }
+    if (primary(result) != SQLITE_BUSY || !wait(attempts)) throw error(result, doing);
+  }
+}
+
+void Database::commit() {
+  const int result = sqlite3_exec(connection_.get(), "COMMIT", nullptr, nullptr, nullptr);
+  if (result == SQLITE_OK) return;
+  if (primary(result) == SQLITE_FULL) throw error(result, "commit");
+  // G5: the log may hold the whole transaction although making it durable failed.
+  throw Error(ErrorCode::outcome_unknown, failure(result, "commit"));
+}
+
+Error Database::error(int result, std::string_view doing) const {
+  const int system_error = sqlite3_system_errno(connection_.get());
+  return Error(explain(result, system_error).code, failure(result, doing));
+}
+
+std::string Database::failure(int result, std::string_view doing) const {
+  const bool last_result = sqlite3_extended_errcode(connection_.get()) == result;
+  const int system_error = sqlite3_system_errno(connection_.get());
+  std::string text = name_ + ": cannot " + std::string{doing} + ": " +
+                     (last_result ? sqlite3_errmsg(connection_.get()) : sqlite3_errstr(result)) +
+                     " (SQLite result " + std::to_string(result);
+  const bool of_the_system = primary(result) == SQLITE_IOERR || primary(result) == SQLITE_CANTOPEN;
+  if (of_the_system && system_error != 0) {
+    text += ", " + std::generic_category().message(system_error);
+  }
+  return text + "); " + std::string{explain(result, system_error).what_to_do};
+}
+
+int Database::wait_for_lock(void* database, int attempts) noexcept {
+  return static_cast<Database*>(database)->wait(attempts) ? 1 : 0;
+}
+
+int Database::out_of_time(void* database) noexcept {
+  return BootClock::now() >= static_cast<Database*>(database)->deadline_ ? 1 : 0;
+}
+
+// SQLite's own waiting is unfair: its pauses grow to 100 ms, so whoever waits long loses to whoever
+// just came. These stay short, and random, so that two do not keep meeting.
+bool Database::wait(int attempts) {
+  const nanoseconds left = deadline_ - BootClock::now();
+  if (left <= nanoseconds::zero()) return false;
+  const auto longest_us = static_cast<unsigned>(std::min(5000, 200 * (attempts + 1)));
+  const microseconds pause{longest_us / 4 + random_() % longest_us};
+  std::this_thread::sleep_for(std::min<nanoseconds>(left, pause));
+  return true;
+}
+
+Rows::~Rows() {
+  sqlite3_reset(row());
+}
+
+sqlite3_stmt* Rows::row() const noexcept {
+  return statement_.statement_.get();
+}
+
+bool Rows::next() {
+  column_ = 0;
+  const int result = sqlite3_step(row());
+  if (result == SQLITE_ROW) return true;
+  if (result == SQLITE_DONE) return false;
+  throw statement_.database_.error(result, "execute \"" + std::string{sqlite3_sql(row())} + "\"");
+}
+
+std::string Rows::text() {
+  const int column = checked_column(SQLITE_TEXT);
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(row(), column));
+  return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(row(), column))};
+}
+
+// SQLite lets a column hold any type, whatever the table declares.
+int Rows::checked_column(int type) {
+  const int column = column_++;
+  if (sqlite3_column_type(row(), column) != type) {
+    throw Error(ErrorCode::corrupt_record, statement_.database_.name() +
+                                               ": a value of the column " +
+                                               sqlite3_column_name(row(), column) + " is " +
+                                               (type == SQLITE_INTEGER ? "no integer" : "no text") +
+                                               "; this library did not write it");
+  }
+  return column;
+}
+
+Statement::Statement(Database& database, std::string_view sql) : database_(database) {
+  sqlite3_stmt* statement = nullptr;
+  const int result =
+      sqlite3_prepare_v3(database.connection(), sql.data(), static_cast<int>(sql.size()),
+                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  statement_.reset(statement);
+  if (result != SQLITE_OK) throw database.error(result, "prepare \"" + std::string{sql} + "\"");
+}
+
+void Statement::bind(int index, std::int64_t value) {
+  const int result = sqlite3_bind_int64(statement_.get(), index, value);
+  if (result != SQLITE_OK) throw database_.error(result, "bind an integer");
+}
+
+void Statement::bind(int index, const std::string& value) {
+  const int result = sqlite3_bind_text(statement_.get(), index, value.data(),
+                                       static_cast<int>(value.size()), SQLITE_TRANSIENT);
+  if (result != SQLITE_OK) throw database_.error(result, "bind a text");
+}
+
+Transaction::Transaction(Database& database, Access access) : database_(database) {
+  database_.run(access == Access::write ? "BEGIN IMMEDIATE" : "BEGIN", "begin a transaction");
+}
+
+Transaction::~Transaction() {
+  // SQLite has rolled back by itself after some errors. A failure is seen by `Database::idle`.
+  if (!database_.idle()) {
+    sqlite3_exec(database_.connection(), "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+}
+
+}  // namespace workerid::detail::sqlite

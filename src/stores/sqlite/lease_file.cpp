@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "lease_file.hpp"
+
+#include <cstdint>
+
+namespace workerid::detail::sqlite {
+
+namespace {
+
+constexpr std::int64_t application_id = 0x576b4944;  // "WkID", for file(1)
+constexpr std::int64_t schema_version = 1;
+
+constexpr const char* select_machine =
+    "SELECT boot_id, machine_id, boottime_offset_ns FROM machine";
+
+std::int64_t integer(Database& database, std::string_view sql) {
+  Statement statement(database, sql);
+  Rows rows = statement.query();
+  rows.next();
+  return rows.integer();
+}
+
+Machine read_machine(Statement& statement, const std::string& name) {
+  Rows rows = statement.query();
+  if (!rows.next()) {
+    throw Error(ErrorCode::corrupt_record, name + ": the row of the table machine is missing");
+  }
+  Machine machine;
+  machine.boot_id = rows.text();
+  machine.machine_id = rows.text();
+  machine.boottime_offset_ns = rows.integer();
+  return machine;
+}
+
+Machine read_machine(Database& database) {
+  Statement statement(database, select_machine);
+  return read_machine(statement, database.name());
+}
+
+}  // namespace
+
+LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline)
+    : path_(path),
+      identity_(make_file(path)),
+      machine_(this_machine()),
+      database_(path.string(), name, deadline),
+      records_(set_up()),
+      stored_machine_(database_, select_machine) {}
+
+void LeaseFile::check_machine() {
+  if (of_this_boot(read_machine(stored_machine_, database_.name()))) return;
+  throw Error(
+      ErrorCode::unsupported_server,
+      database_.name() +
+          ": another boot of the machine was written into the file while it was in use; "
+          "was it put back from a copy? End all processes that use it and start them again");
+}
+
+// Changes nothing in a database that is another program's.
+Database& LeaseFile::set_up() {
+  {
+    Transaction look(database_, Access::read);
+    has_tables();
+  }
+  database_.use_wal();
+  {
+    // Opening a file that is ready waits for no writer.
+    Transaction look(database_, Access::read);
+    if (has_tables() && of_this_boot(read_machine(database_))) return database_;
+  }
+  Transaction change(database_, Access::write);
+  if (!has_tables()) {
+    make_tables();
+  } else if (!of_this_boot(read_machine(database_))) {
+    end_all_leases();
+  }
+  change.commit();
+  return database_;
+}
+
+bool LeaseFile::has_tables() {
+  const std::int64_t application = integer(database_, "PRAGMA application_id");
+  const std::int64_t version = integer(database_, "PRAGMA user_version");
+  if (application == application_id && version == schema_version) return true;
+  if (application == application_id) {
+    throw Error(ErrorCode::unsupported_server,
+                database_.name() + ": the file has schema version " + std::to_string(version) +
+                    ", this library knows version " + std::to_string(schema_version) +
+                    "; use the library that wrote it, or another path");
+  }
+  const bool empty = integer(database_, "SELECT count(*) FROM sqlite_master") == 0;
+  if (application == 0 && version == 0 && empty) return false;
+  throw Error(ErrorCode::corrupt_record,
+              database_.name() + ": the file is another program's database (application ID " +
+                  std::to_string(application) + ", this library's is " +
+                  std::to_string(application_id) + "); choose another path");
+}
+
+void LeaseFile::make_tables() {
+  constexpr const char* doing = "make the tables";
+  database_.run(schema, doing);
+  const std::string marks = "PRAGMA application_id = " + std::to_string(application_id) +
+                            "; PRAGMA user_version = " + std::to_string(schema_version);
+  database_.run(marks.c_str(), doing);
+  Statement(database_, "INSERT INTO machine VALUES (1, ?1, ?2, ?3)")
+      .run(machine_.boot_id, machine_.machine_id, machine_.boottime_offset_ns);
+}
+
+bool LeaseFile::of_this_boot(const Machine& stored) const {
+  if (stored.boot_id == machine_.boot_id) {
+    // The same kernel, whatever machine ID a container shows.
+    if (stored.boottime_offset_ns == machine_.boottime_offset_ns) return true;
+    throw Error(ErrorCode::unsupported_server,
+                database_.name() + ": the boot clock of this process' time namespace is " +
+                    std::to_string(machine_.boottime_offset_ns) +
+                    " ns ahead of the machine's, that of the file's " +
+                    std::to_string(stored.boottime_offset_ns) +
+                    " ns; use the file from one time namespace only (time_namespaces(7))");
+  }
+  if (stored.machine_id == machine_.machine_id) return false;
+  throw Error(ErrorCode::unsupported_server,
+              database_.name() + ": the file belongs to the machine " + stored.machine_id +
+                  ", this one is " + machine_.machine_id +
+                  " (/etc/machine-id); a file serves the processes of one machine and cannot be "
+                  "shared or copied; use another path, or a server for several machines");
+}
+
+// A reboot ended every holder. The times move to before the boot, so that they keep their order
+// (G6); tokens, epochs and reserved timestamps stay (G4, G8).
+void LeaseFile::end_all_leases() {
+  const std::int64_t latest_ms =
+      integer(database_, "SELECT coalesce(max(free_at_ms), 0) FROM records");
+  Statement(database_,
+            "UPDATE records SET lease_end_ms = lease_end_ms - ?1, free_at_ms = free_at_ms - ?1")
+      .run(latest_ms);
+  Statement(database_, "UPDATE machine SET boot_id = ?1, boottime_offset_ns = ?2")
+      .run(machine_.boot_id, machine_.boottime_offset_ns);
+}
+
+}  // namespace workerid::detail::sqlite

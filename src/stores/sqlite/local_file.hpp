@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+//
+// Internal: the file as the operating system sees it. Nothing here opens it: closing any descriptor
+// of a file drops all POSIX locks that the process has on it, SQLite's too.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <sys/types.h>
+
+namespace workerid::detail::sqlite {
+
+/// Which file a path names at the moment.
+struct FileIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+/// The file that `path` names; nothing if that cannot be told.
+std::optional<FileIdentity> identity_of(const std::filesystem::path& path);
+
+/// Makes the file and its folders, for this user alone, where they are missing; returns which it is.
+/// Errors: `denied`; `unavailable`; `unsupported_server` on a network file system; `corrupt_record`
+/// if something else than a file is there.
+FileIdentity make_file(const std::filesystem::path& path);
+
+/// The name of the file system with this magic number (statfs(2)) if several machines may share it,
+/// or if its locks and shared memory cannot be relied on; else empty.
+std::string_view unfit_file_system(std::uint32_t magic) noexcept;
+
+}  // namespace workerid::detail::sqlite

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+//
+// Internal: the tables of a lease file, as the rules see them.
+#pragma once
+
+#include "database.hpp"
+
+#include <workerid/rules.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace workerid::detail::sqlite {
+
+/// Reads and writes clusters and their records, by an index each. Every call belongs inside a
+/// transaction of `database`, which outlives this object.
+class Records {
+ public:
+  explicit Records(Database& database);
+
+  std::optional<rules::Cluster> cluster(const std::string& cluster);
+  std::optional<rules::Record> find(const std::string& cluster, WorkerId worker_id);
+  rules::Candidates candidates(const AcquireRequest& request);
+  std::vector<rules::Record> all(const std::string& cluster);
+
+  void save(const std::string& cluster, const rules::Cluster& value);
+  void save(const std::string& cluster, const rules::Record& record);
+
+ private:
+  Database& database_;
+  Statement cluster_;
+  Statement by_worker_id_;
+  Statement by_token_;
+  Statement by_instance_;
+  Statement longest_free_;
+  Statement all_;
+  Statement save_cluster_;
+  Statement save_record_;
+  Statement forget_instance_;
+  Statement save_instance_;
+};
+
+}  // namespace workerid::detail::sqlite

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+#include "lease_file.hpp"
+
+#include <workerid/sqlite_store.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace workerid {
+
+namespace {
+
+using detail::sqlite::Access;
+using detail::sqlite::LeaseFile;
+using detail::sqlite::Records;
+using detail::sqlite::Transaction;
+using std::chrono::milliseconds;
+
+// One thread at a time, the others wait until their deadline. (std::timed_mutex is the same, but
+// the ThreadSanitizer of g++ 12 does not see its timed waits.)
+class TimedLock {
+ public:
+  bool try_lock() {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    return lock.owns_lock() && !std::exchange(taken_, true);
+  }
+
+  bool try_lock_until(BootTime deadline) {
+    std::unique_lock lock(mutex_);
+    if (!free_.wait_until(lock, deadline, [this] { return !taken_; })) return false;
+    taken_ = true;
+    return true;
+  }
+
+  void unlock() {
+    {
+      const std::lock_guard lock(mutex_);
+      taken_ = false;
+    }
+    free_.notify_one();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable free_;
+  bool taken_ = false;
+};
+
+// A store's connection, which its threads share.
+struct SharedFile {
+  detail::ForkGuard guard;
+  TimedLock lock;
+  std::unique_ptr<LeaseFile> file;  // none before the first operation, or if it could not be opened
+};
+
+// The connections of this process, and those that it inherited from its parent by fork(2). A child
+// leaves the latter alone (G11) until it opens a store itself: SQLite would take the locks of the
+// parent, which it still remembers, for the child's, and the child's grants would be lost as soon as
+// the parent ends. Closing them forgets that, and touches nothing else in WAL mode without a
+// checkpoint at the end.
+class Connections {
+ public:
+  static Connections& of_process() {
+    static auto& connections = *new Connections;  // outlives all stores
+    return connections;
+  }
+
+  std::shared_ptr<SharedFile> add() {
+    const std::lock_guard lock(mutex_);
+    return files_.emplace_back(std::make_shared<SharedFile>());
+  }
+
+  void remove(const std::shared_ptr<SharedFile>& file) {
+    const std::lock_guard lock(mutex_);
+    std::erase(files_, file);
+  }
+
+  void close_inherited() {
+    const std::lock_guard lock(mutex_);
+    const auto inherited = [](const auto& shared) { return shared->guard.forked(); };
+    for (const auto& shared : files_) {
+      if (!inherited(shared)) continue;
+      if (!shared->lock.try_lock()) {
+        throw Error(ErrorCode::invalid_argument,
+                    "this process was made by fork() while another thread was using a SQLite "
+                    "store; let it start a program by exec() before it opens one");
+      }
+      shared->file.reset();
+    }
+    std::erase_if(files_, inherited);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<SharedFile>> files_;
+};
+
+BootTime deadline_after(milliseconds timeout) {
+  constexpr milliseconds longest = std::chrono::hours{24};
+  return BootClock::now() + std::min(timeout, longest);
+}
+
+// One transaction of a store; undone unless it was committed.
+class Operation {
+ public:
+  Operation(SharedFile& shared, const std::filesystem::path& path, const std::string& name,
+            Access access, BootTime deadline)
+      : turn_(shared.lock, deadline) {
+    if (!turn_.owns_lock()) {
+      throw Error(ErrorCode::unavailable,
+                  name + ": other threads of this process used it until the deadline");
+    }
+    std::unique_ptr<LeaseFile>& file = shared.file;
+    // A holder must not renew in a file that was deleted or replaced: in the new one it learns that
+    // it is unknown. Keeping its ID from others until then is G7's work.
+    if (file && !(file->current() && file->database().idle())) file.reset();
+    if (!file) file = std::make_unique<LeaseFile>(path, name, deadline);
+    file_ = file.get();
+    file_->database().set_deadline(deadline);
+    transaction_.emplace(file_->database(), access);
+    file_->check_machine();
+    if (!file_->current()) {
+      throw Error(ErrorCode::unavailable, name + ": the file was deleted or replaced just now");
+    }
+  }
+
+  Records& records() const noexcept { return file_->records(); }
+  void commit() { transaction_->commit(); }
+
+ private:
+  std::unique_lock<TimedLock> turn_;
+  LeaseFile* file_ = nullptr;
+  std::optional<Transaction> transaction_;
+};
+
+class SqliteStore final : public Store {
+ public:
+  SqliteStore(std::filesystem::path path, std::shared_ptr<Clock> clock)
+      : path_(std::move(path)), clock_(std::move(clock)) {}
+
+  ~SqliteStore() override {
+    if (!forked()) Connections::of_process().remove(shared_);  // G11
+  }
+
+  std::string description() const override { return "sqlite:" + path_.string(); }
+
+  void open(milliseconds timeout) const { begin(Access::read, timeout); }
+
+ private:
+  Grant do_acquire(const AcquireRequest& request, milliseconds timeout) override {
+    Operation operation = begin(Access::write, timeout);
+    Records& records = operation.records();
+    return write(operation, request.cluster,
+                 rules::acquire(records.cluster(request.cluster), request,
+                                records.candidates(request), time()));
+  }
+
+  Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
+    Operation operation = begin(Access::write, timeout);
+    Records& records = operation.records();
+    return write(operation, request.cluster,
+                 rules::renew(records.cluster(request.cluster), request,
+                              records.find(request.cluster, request.worker_id), time()));
+  }
+
+  void do_release(const ReleaseRequest& request, milliseconds timeout) override {
+    Operation operation = begin(Access::write, timeout);
+    Records& records = operation.records();
+    const auto released = rules::release(records.cluster(request.cluster), request,
+                                         records.find(request.cluster, request.worker_id), time());
+    if (!released) return;
+    records.save(request.cluster, *released);
+    operation.commit();
+  }
+
+  std::optional<ClusterView> do_inspect(const std::string& cluster, milliseconds timeout) override {
+    const Operation operation = begin(Access::read, timeout);
+    const auto stored = operation.records().cluster(cluster);
+    if (!stored) return std::nullopt;
+    const rules::StoreTime now = time();
+    ClusterView view{stored->configuration, stored->last_epoch, rules::never_granted(*stored), {}};
+    for (const rules::Record& record : operation.records().all(cluster)) {
+      view.leases.push_back(rules::view(record, now));
+    }
+    return view;
+  }
+
+  static Grant write(Operation& operation, const std::string& cluster,
+                     const rules::Decision& decision) {
+    operation.records().save(cluster, decision.cluster);
+    operation.records().save(cluster, decision.record);
+    operation.commit();
+    return decision.grant;
+  }
+
+  Operation begin(Access access, milliseconds timeout) const {
+    return {*shared_, path_, description(), access, deadline_after(timeout)};
+  }
+
+  // Read inside the transaction: no other write comes between it and the decision.
+  rules::StoreTime time() const {
+    const Moment now = clock_->now();
+    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall};
+  }
+
+  std::filesystem::path path_;
+  std::shared_ptr<Clock> clock_;
+  std::shared_ptr<SharedFile> shared_ = Connections::of_process().add();
+};
+
+void check_path(const std::filesystem::path& path) {
+  // SQLite's own limit for a path, less the "-journal" that it may append.
+  constexpr std::size_t longest = 512 - 8;
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorCode::invalid_argument,
+                "the SQLite store's path \"" + path.string() + "\" " + why);
+  };
+  if (!path.has_filename()) refuse("names no file");
+  if (path.native().find('\0') != std::string::npos) refuse("contains a zero byte");
+  if (path.native().size() > longest) {
+    refuse("has " + std::to_string(path.native().size()) + " bytes; SQLite allows " +
+           std::to_string(longest));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& path,
+                                         std::shared_ptr<Clock> clock) {
+  check_path(path);
+  const std::filesystem::path whole = std::filesystem::absolute(path);
+  check_path(whole);
+  Connections::of_process().close_inherited();
+  const auto store = std::make_shared<SqliteStore>(whole, std::move(clock));
+  store->open(std::chrono::seconds{5});
+  return store;
+}
+
+}  // namespace workerid
