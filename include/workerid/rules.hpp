@@ -30,13 +30,13 @@ struct Cluster {
 /// means a lost one.
 struct Record {
   WorkerId worker_id = 0;
-  Token token;  ///< Of the last grant, kept after a release so that repeating it is recognised.
+  Token token{};  ///< Of the last grant, kept after a release so that repeating it is recognised.
   std::uint64_t epoch = 0;
-  std::string instance;
-  std::string owner;
+  std::string instance{};
+  std::string owner{};
   std::chrono::milliseconds lease_end{};  ///< On the store's clock.
   std::chrono::milliseconds free_at{};    ///< On the store's clock: when another may be granted.
-  TimestampRange reserved;
+  TimestampRange reserved{};
   bool released = false;
 
   friend bool operator==(const Record&, const Record&) = default;
@@ -44,9 +44,9 @@ struct Record {
 
 /// The records that an acquisition depends on. All are looked up by the store, by an index each.
 struct Candidates {
-  std::optional<Record> same_token;     ///< The record whose token is the request's.
-  std::optional<Record> same_instance;  ///< A record with the request's instance, if it names one.
-  std::optional<Record> longest_free;   ///< The smallest (free_at, worker_id) of all.
+  std::optional<Record> same_token{};     ///< The record whose token is the request's.
+  std::optional<Record> same_instance{};  ///< A record of the request's instance, if it names one.
+  std::optional<Record> longest_free{};   ///< The smallest (free_at, worker_id) of all.
 };
 
 /// What to write, and what to answer.

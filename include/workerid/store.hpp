@@ -62,12 +62,12 @@ struct Grant {
 
 struct AcquireRequest {
   std::string cluster;
-  Configuration configuration;
-  Token token;            ///< New for each acquisition, the same for each repetition of it (G5).
-  std::string instance;   ///< Stable name that prefers its former ID; empty for none.
-  bool takeover = false;  ///< The process that last had `instance` is known to be gone.
-  std::string owner;      ///< For people: host, process, start.
-  ClientTime client;
+  Configuration configuration{};
+  Token token{};           ///< New for each acquisition, the same for each repetition of it (G5).
+  std::string instance{};  ///< Stable name that prefers its former ID; empty for none.
+  bool takeover = false;   ///< The process that last had `instance` is known to be gone.
+  std::string owner{};     ///< For people: host, process, start.
+  ClientTime client{};
 };
 
 /// How a renewal treats a lease that has ended.
@@ -80,20 +80,20 @@ enum class Renewal {
 struct RenewRequest {
   std::string cluster;
   WorkerId worker_id = 0;
-  Token token;
+  Token token{};
   Renewal renewal = Renewal::strict;
-  ClientTime client;
+  ClientTime client{};
 };
 
 struct ReleaseRequest {
   std::string cluster;
   WorkerId worker_id = 0;
-  Token token;
+  Token token{};
   bool strict = true;  ///< Refuse a lease that has ended, instead of shortening what is left of it.
   /// The last timestamp that the holder used of its range; the rest goes back. Without it the whole
   /// range counts as used.
-  std::optional<std::int64_t> last_timestamp_ms;
-  ClientTime client;
+  std::optional<std::int64_t> last_timestamp_ms{};
+  ClientTime client{};
 };
 
 /// Where a worker ID stands.
@@ -112,8 +112,8 @@ struct LeaseView {
   WorkerId worker_id = 0;
   LeaseState state = LeaseState::free;
   std::uint64_t epoch = 0;
-  std::string instance;
-  std::string owner;
+  std::string instance{};
+  std::string owner{};
   std::chrono::milliseconds lease_left{};  ///< Until the lease ends; 0 if it has.
   std::chrono::milliseconds free_in{};     ///< Until another may get the ID; 0 if it may now.
   TimestampRange reserved;
@@ -123,7 +123,7 @@ struct LeaseView {
 
 /// A cluster as its store sees it.
 struct ClusterView {
-  Configuration configuration;
+  Configuration configuration{};
   std::uint64_t last_epoch = 0;
   WorkerId never_granted = 0;     ///< How many IDs of the range were never granted.
   std::vector<LeaseView> leases;  ///< All others, ascending by worker ID.
