@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+//
+// What a test expects of an operation that is refused.
+#pragma once
+
+#include <workerid/error.hpp>
+
+#include <gtest/gtest.h>
+#include <string>
+
+namespace workerid::tests {
+
+/// The error that `operation` throws. The test fails if it throws none, or one with another code.
+template <typename Operation>
+Error expect_error(ErrorCode code, Operation operation) {
+  try {
+    operation();
+  } catch (const Error& error) {
+    EXPECT_EQ(name(error.error_code()), name(code)) << error.what();
+    return error;
+  }
+  ADD_FAILURE() << "expected the error " << name(code);
+  return {code, "nothing was thrown"};
+}
+
+/// The same, where the text has to name each of `words`.
+template <typename Operation, typename... Words>
+void expect_error_naming(ErrorCode code, Operation operation, const Words&... words) {
+  const std::string text = expect_error(code, operation).what();
+  for (const std::string& word : {std::string{words}...}) {
+    EXPECT_NE(text.find(word), std::string::npos) << "\"" << word << "\" is not in: " << text;
+  }
+}
+
+}  // namespace workerid::tests

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+#include "support/expect_error.hpp"
+
+#include <workerid/store.hpp>
+
+#include <functional>
+#include <gtest/gtest.h>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Grants what it is told to, and counts what reaches it.
+class ScriptedStore final : public Store {
+ public:
+  std::string description() const override { return "scripted:"; }
+
+  Grant grant{5, 1, {10, 20}, 1s};
+  int operations = 0;
+
+ private:
+  Grant do_acquire(const AcquireRequest&, std::chrono::milliseconds) override { return answer(); }
+  Grant do_renew(const RenewRequest&, std::chrono::milliseconds) override { return answer(); }
+  void do_release(const ReleaseRequest&, std::chrono::milliseconds) override { ++operations; }
+  std::optional<ClusterView> do_inspect(const std::string&, std::chrono::milliseconds) override {
+    ++operations;
+    return std::nullopt;
+  }
+
+  Grant answer() {
+    ++operations;
+    return grant;
+  }
+};
+
+AcquireRequest acquire_request() {
+  return {.cluster = "c", .token = Token::random()};
+}
+RenewRequest renew_request() {
+  return {.cluster = "c", .worker_id = 5, .token = Token::random(), .client = {}};
+}
+ReleaseRequest release_request() {
+  return {.cluster = "c",
+          .worker_id = 5,
+          .token = Token::random(),
+          .last_timestamp_ms = std::nullopt,
+          .client = {}};
+}
+
+TEST(Store, PassesGoodRequestsOn) {
+  ScriptedStore store;
+  EXPECT_EQ(store.acquire(acquire_request(), 1s), store.grant);
+  EXPECT_EQ(store.renew(renew_request(), 1s), store.grant);
+  store.release(release_request(), 1s);
+  EXPECT_FALSE(store.inspect("c", 1s).has_value());
+  EXPECT_EQ(store.operations, 4);
+}
+
+TEST(Store, WrongAcquisitionNeverReachesTheServer) {
+  ScriptedStore store;
+  const auto refused = [&](ErrorCode code, const std::function<void(AcquireRequest&)>& change,
+                           const std::string& named) {
+    AcquireRequest request = acquire_request();
+    change(request);
+    expect_error_naming(
+        code, [&] { store.acquire(request, 1s); }, named);
+  };
+  const auto invalid = ErrorCode::invalid_argument;
+  refused(
+      invalid, [](auto& request) { request.cluster = "two words"; }, "two words");
+  refused(
+      ErrorCode::invalid_token, [](auto& request) { request.token = {}; }, "empty");
+  refused(
+      invalid, [](auto& request) { request.configuration.min_worker_id = -3; }, "-3");
+  refused(
+      invalid, [](auto& request) { request.configuration.lease_time = 0ms; }, "0 ms");
+  refused(
+      invalid, [](auto& request) { request.configuration.reuse_delay = -1ms; }, "-1 ms");
+  refused(
+      invalid, [](auto& request) { request.configuration.cool_down = -2ms; }, "-2 ms");
+  refused(
+      invalid, [](auto& request) { request.instance = std::string(251, 'i'); }, "251");
+  refused(
+      invalid, [](auto& request) { request.instance = "line\nbreak"; }, "10");
+  refused(
+      invalid, [](auto& request) { request.owner = std::string(1, '\0'); }, "owner");
+  refused(
+      invalid, [](auto& request) { request.takeover = true; }, "instance");
+  expect_error_naming(
+      invalid, [&] { store.acquire(acquire_request(), -1ms); }, "-1 ms", "above 0");
+  EXPECT_EQ(store.operations, 0);
+}
+
+TEST(Store, WrongRenewalNeverReachesTheServer) {
+  ScriptedStore store;
+  const auto refused = [&](ErrorCode code, const std::function<void(RenewRequest&)>& change,
+                           const std::string& named) {
+    RenewRequest request = renew_request();
+    change(request);
+    expect_error_naming(
+        code, [&] { store.renew(request, 1s); }, named);
+  };
+  refused(
+      ErrorCode::invalid_argument, [](auto& request) { request.cluster = ""; }, "empty");
+  refused(
+      ErrorCode::invalid_worker_id, [](auto& request) { request.worker_id = -1; }, "-1");
+  refused(
+      ErrorCode::invalid_worker_id,
+      [](auto& request) { request.worker_id = largest_worker_id + 1; }, "2147483648");
+  refused(
+      ErrorCode::invalid_token, [](auto& request) { request.token = {}; }, "empty");
+  expect_error(ErrorCode::invalid_argument, [&] { store.renew(renew_request(), 0ms); });
+  EXPECT_EQ(store.operations, 0);
+}
+
+TEST(Store, WrongReleaseOrInspectionNeverReachesTheServer) {
+  ScriptedStore store;
+  const auto refused = [&](ErrorCode code, const std::function<void(ReleaseRequest&)>& change) {
+    ReleaseRequest request = release_request();
+    change(request);
+    expect_error(code, [&] { store.release(request, 1s); });
+  };
+  refused(ErrorCode::invalid_argument, [](auto& request) { request.cluster = "a\nb"; });
+  refused(ErrorCode::invalid_worker_id, [](auto& request) { request.worker_id = -1; });
+  refused(ErrorCode::invalid_token, [](auto& request) { request.token = {}; });
+  expect_error(ErrorCode::invalid_argument, [&] { store.release(release_request(), 0ms); });
+  expect_error(ErrorCode::invalid_argument, [&] { store.inspect("", 1s); });
+  expect_error(ErrorCode::invalid_argument, [&] { store.inspect("c", 0ms); });
+  EXPECT_EQ(store.operations, 0);
+}
+
+TEST(Store, WrongReplyNeverReachesAHolder) {
+  const auto refused = [](const std::function<void(Grant&)>& change, const std::string& named) {
+    ScriptedStore store;
+    change(store.grant);
+    expect_error_naming(
+        ErrorCode::corrupt_record, [&] { store.acquire(acquire_request(), 1s); },
+        "scripted:", named);
+    expect_error(ErrorCode::corrupt_record, [&] { store.renew(renew_request(), 1s); });
+  };
+  refused([](Grant& grant) { grant.worker_id = 1001; }, "1001");
+  refused([](Grant& grant) { grant.worker_id = 0; }, "worker ID 0");
+  refused([](Grant& grant) { grant.epoch = 0; }, "epoch 0");
+  refused([](Grant& grant) { grant.lease_time = 0ms; }, "0 ms");
+  refused([](Grant& grant) { grant.reserved = {21, 20}; }, "21 to 20");
+  refused([](Grant& grant) { grant.reserved = {-1, 20}; }, "-1");
+}
+
+TEST(Store, RenewalOfAnotherIdIsNoReply) {
+  ScriptedStore store;
+  store.grant.worker_id = 6;
+  EXPECT_EQ(store.acquire(acquire_request(), 1s).worker_id, 6);
+  expect_error_naming(
+      ErrorCode::corrupt_record, [&] { store.renew(renew_request(), 1s); }, "6", "5");
+}
+
+// G11: the sockets, files and locks below it are the parent's.
+TEST(Store, ChildOfAForkIsRefused) {
+  ScriptedStore store;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int refusals = 0;
+    const auto count = [&](const std::function<void()>& operation) {
+      try {
+        operation();
+      } catch (const Error& error) {
+        if (error.error_code() == ErrorCode::invalid_argument) ++refusals;
+      }
+    };
+    count([&] { store.acquire(acquire_request(), 1s); });
+    count([&] { store.renew(renew_request(), 1s); });
+    count([&] { store.release(release_request(), 1s); });
+    count([&] { store.inspect("c", 1s); });
+    ::_exit(refusals == 4 && store.operations == 0 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  store.release(release_request(), 1s);
+  EXPECT_EQ(store.operations, 1);
+}
+
+TEST(ForwardingStore, PassesEverythingOn) {
+  const auto scripted = std::make_shared<ScriptedStore>();
+  ForwardingStore store{scripted};
+  EXPECT_EQ(store.acquire(acquire_request(), 1s), scripted->grant);
+  EXPECT_EQ(store.renew(renew_request(), 1s), scripted->grant);
+  store.release(release_request(), 1s);
+  EXPECT_FALSE(store.inspect("c", 1s).has_value());
+  EXPECT_EQ(scripted->operations, 4);
+  EXPECT_EQ(store.description(), "scripted:");
+}
+
+TEST(ForwardingStore, NeedsAStore) {
+  expect_error(ErrorCode::invalid_argument, [] { ForwardingStore{nullptr}; });
+}
+
+TEST(ClusterName, GoodOnesPass) {
+  for (const std::string name : {"a", "orders.eu-1_b:c/d", "0"}) {
+    EXPECT_NO_THROW(check_cluster_name(name)) << name;
+  }
+  EXPECT_NO_THROW(check_cluster_name(std::string(100, 'x')));
+}
+
+TEST(ClusterName, BadOnesAreRefusedWithThePlace) {
+  const auto refused = [](const std::string& name, const std::string& named) {
+    expect_error_naming(
+        ErrorCode::invalid_argument, [&] { check_cluster_name(name); }, named);
+  };
+  refused("", "empty");
+  refused(std::string(101, 'x'), "101");
+  refused("my cluster", "position 3");
+  refused("{tag}", "position 1");
+  refused("caf\xc3\xa9", "position 4");
+  refused("a\tb", "position 2");
+}
+
+TEST(ClusterView, CountsStates) {
+  ClusterView view;
+  for (const LeaseState state : {LeaseState::leased, LeaseState::free, LeaseState::leased}) {
+    view.leases.emplace_back().state = state;
+  }
+  EXPECT_EQ(view.count(LeaseState::leased), 2);
+  EXPECT_EQ(view.count(LeaseState::free), 1);
+  EXPECT_EQ(view.count(LeaseState::expired), 0);
+}
+
+TEST(LeaseState, HasItsName) {
+  EXPECT_EQ(name(LeaseState::leased), "leased");
+  EXPECT_EQ(name(LeaseState::expired), "expired");
+  EXPECT_EQ(name(LeaseState::cooling_down), "cooling_down");
+  EXPECT_EQ(name(LeaseState::free), "free");
+}
+
+}  // namespace
+}  // namespace workerid::tests
