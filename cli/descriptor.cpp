@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include "descriptor.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace workerid::cli {
+
+Descriptor::Descriptor(int number, const char* what) : number_(number) {
+  if (number < 0) throw std::system_error(errno, std::generic_category(), what);
+}
+
+Descriptor::Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  std::swap(number_, other.number_);
+  return *this;
+}
+
+Descriptor::~Descriptor() {
+  if (number_ >= 0) ::close(number_);
+}
+
+Timer::Timer()
+    : descriptor_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create") {}
+
+void Timer::set(BootTime deadline) const {
+  // All zero would disarm it.
+  const auto time = std::max(deadline.time_since_epoch(), BootTime::duration{1});
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  itimerspec spec{};
+  spec.it_value.tv_sec = seconds.count();
+  spec.it_value.tv_nsec = (time - seconds).count();
+  if (::timerfd_settime(number(), TFD_TIMER_ABSTIME, &spec, nullptr) != 0) {
+    throw std::system_error(errno, std::generic_category(), "timerfd_settime");
+  }
+}
+
+Bell::Bell() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd") {}
+
+void Bell::raise() const noexcept {
+  ::eventfd_write(number(), 1);
+}
+
+void Bell::clear() const noexcept {
+  eventfd_t count = 0;
+  ::eventfd_read(number(), &count);
+}
+
+Descriptor signal_descriptor(const sigset_t& signals) {
+  return {::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"};
+}
+
+void wait_readable(std::initializer_list<int> numbers) {
+  std::vector<pollfd> polled;
+  for (const int number : numbers) polled.push_back({.fd = number, .events = POLLIN, .revents = 0});
+  while (::poll(polled.data(), polled.size(), -1) < 0) {
+    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
+  }
+}
+
+}  // namespace workerid::cli

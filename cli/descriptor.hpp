@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+//
+// File descriptors that wake a poll(2).
+#pragma once
+
+#include <workerid/clock.hpp>
+
+#include <csignal>
+#include <cstdint>
+
+namespace workerid::cli {
+
+/// Owns a file descriptor. Movable; closed on exec by whoever makes it.
+class Descriptor {
+ public:
+  /// Errors: std::system_error with `what` if `number` is -1, from errno.
+  Descriptor(int number, const char* what);
+  Descriptor(Descriptor&& other) noexcept;
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+
+  int number() const noexcept { return number_; }
+
+ private:
+  int number_;
+};
+
+/// Readable when `CLOCK_BOOTTIME` shows the time that was set: also right after a suspension.
+class Timer {
+ public:
+  Timer();
+  void set(BootTime deadline) const;
+  int number() const noexcept { return descriptor_.number(); }
+
+ private:
+  Descriptor descriptor_;
+};
+
+/// Readable after `raise()`, until `clear()`. raise() may be called by any thread.
+class Bell {
+ public:
+  Bell();
+  void raise() const noexcept;
+  void clear() const noexcept;
+  int number() const noexcept { return descriptor_.number(); }
+
+ private:
+  Descriptor descriptor_;
+};
+
+/// Readable while one of `signals`, which must be blocked, is pending.
+Descriptor signal_descriptor(const sigset_t& signals);
+
+/// Waits until one of the descriptors is readable; a number of -1 is passed over.
+void wait_readable(std::initializer_list<int> numbers);
+
+}  // namespace workerid::cli

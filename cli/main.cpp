@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+//
+// workerid: worker IDs for commands and scripts.
+#include "commands.hpp"
+#include "exit_codes.hpp"
+#include "output.hpp"
+#include "values.hpp"
+
+#include <workerid/version.hpp>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+namespace workerid::cli {
+
+namespace {
+
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() {
+    constexpr std::size_t option_column_width = 26;
+    column_width(option_column_width);
+  }
+
+  std::string make_usage(const CLI::App* command, std::string name) const override {
+    std::string usage = CLI::Formatter::make_usage(command, std::move(name));
+    if (command->get_name() == "run") usage.insert(usage.size() - 1, " -- COMMAND [ARGUMENT...]");
+    return usage;
+  }
+};
+
+bool is_token(const std::string& argument) {
+  try {
+    Token::parse(argument);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// What the parser shall see. What stands behind "--" of `run` is the command's and not looked at; a
+// token is never an option, even if it begins with '-'.
+std::vector<std::string> parser_arguments(std::vector<std::string> arguments,
+                                          std::vector<std::string>& command_line) {
+  const auto mark = std::find(arguments.begin(), arguments.end(), "--");
+  if (mark == arguments.end()) {
+    const auto token = std::find_if(
+        arguments.begin(), arguments.end(),
+        [](const std::string& word) { return word.rfind('-', 0) == 0 && is_token(word); });
+    if (token != arguments.end()) {
+      std::rotate(token, std::next(token), arguments.end());
+      arguments.insert(std::prev(arguments.end()), "--");
+    }
+  } else if (arguments.front() == "run") {
+    command_line.assign(std::next(mark), arguments.end());
+    arguments.erase(mark, arguments.end());
+  }
+  return arguments;
+}
+
+int usage_error(const std::string& message) {
+  std::cerr << "workerid: " << message << "\nTry: workerid --help\n";
+  return exit_usage;
+}
+
+int perform(std::vector<std::string> arguments) {
+  CLI::App tool{"Leases worker IDs: small integers, each held by one live process at a time",
+                "workerid"};
+  tool.formatter(std::make_shared<HelpFormatter>());
+  tool.set_version_flag("--version", "workerid " WORKERID_VERSION, "Print the version and exit");
+  tool.set_help_flag("--help,-h", "Print this help and exit");
+  tool.require_subcommand(1);
+
+  Invocation invocation{.common = CommonOptions::from_environment(), .command_line = {}};
+  const std::vector<Command> commands{
+      add_run(tool, invocation),       add_get(tool, invocation),  add_renew(tool, invocation),
+      add_release(tool, invocation),   add_list(tool, invocation), add_inspect(tool, invocation),
+      add_completion(tool, invocation)};
+  tool.footer("workerid COMMAND --help tells all about a command.\n\n" + exit_code_table());
+
+  try {
+    arguments = parser_arguments(std::move(arguments), invocation.command_line);
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes the last one first
+    tool.parse(std::move(arguments));
+    const auto command = std::find_if(commands.begin(), commands.end(),
+                                      [](const Command& each) { return each.parser->parsed(); });
+    return command->perform();
+  } catch (const CLI::Success& help) {
+    return tool.exit(help, std::cout, std::cerr);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(error.what());
+  } catch (const UsageError& error) {
+    return usage_error(error.what());
+  } catch (const Error& error) {
+    say(invocation.common.output, error);
+    return exit_code(error.error_code());
+  } catch (const std::exception& error) {
+    say(invocation.common.output, error.what());
+    return exit_failure;
+  }
+}
+
+}  // namespace
+
+}  // namespace workerid::cli
+
+int main(int argc, char** argv) {
+  return workerid::cli::perform({std::next(argv), std::next(argv, argc)});
+}

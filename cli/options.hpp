@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+//
+// The options that several commands have.
+#pragma once
+
+#include <workerid/generator.hpp>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace workerid::cli {
+
+enum class Output { text, json };
+
+/// Where the cluster is and how results are written; every command has them.
+struct CommonOptions {
+  std::optional<std::string> store;
+  std::string cluster = "default";
+  Output output = Output::text;
+
+  /// What the command line overrides: WORKERID_STORE and WORKERID_CLUSTER.
+  static CommonOptions from_environment();
+};
+
+/// How long one call to a store may take, for the commands that make just one.
+inline constexpr std::chrono::seconds call_timeout{5};
+
+/// The range and the times of a cluster and how to get an ID; `get` and `run` have them.
+struct LeaseOptions {
+  Options options;
+  std::optional<int> worker_bits;
+  std::chrono::milliseconds wait = Generator::default_wait;
+
+  /// The options for a Generator. Errors: `invalid_argument`.
+  Options resolved() const;
+};
+
+/// A worker ID and its token, given as arguments; `renew` and `release` have them.
+struct AssignmentArguments {
+  std::string worker_id;
+  std::string token;
+
+  /// Errors: UsageError, `invalid_token`.
+  Assignment parse() const;
+};
+
+void add_common_options(CLI::App& command, CommonOptions& common);
+void add_lease_options(CLI::App& command, LeaseOptions& lease);
+void add_assignment_arguments(CLI::App& command, AssignmentArguments& arguments);
+
+/// Adds an option whose value `parse(name, text)` reads.
+template <typename Value, typename Parse>
+CLI::Option* add_parsed(CLI::App& command, const std::string& name, Value& value, Parse parse,
+                        const std::string& type, const std::string& description) {
+  return command
+      .add_option_function<std::string>(
+          name, [&value, parse, name](const std::string& text) { value = parse(name, text); },
+          description)
+      ->type_name(type);
+}
+
+}  // namespace workerid::cli

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "output.hpp"
+
+#include "values.hpp"
+
+#include <algorithm>
+#include <iostream>
+#include <stdexcept>
+
+namespace workerid::cli {
+
+namespace {
+
+// What a store returned may be no UTF-8; it is shown as far as it is.
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string printable(std::string text) {
+  for (char& character : text) {
+    const auto byte = static_cast<unsigned char>(character);
+    if (byte < 0x20 || byte == 0x7f) character = '?';
+  }
+  return text;
+}
+
+}  // namespace
+
+void print(Output output, const std::string& text, const Json& json) {
+  std::cout << (output == Output::json ? dump(json) + "\n" : text) << std::flush;
+  if (!std::cout) throw std::runtime_error("standard output does not take the result");
+}
+
+void say(Output output, const std::string& message, Json json) {
+  json["message"] = message;
+  std::cerr << (output == Output::json ? dump(json) : "workerid: " + message) + "\n" << std::flush;
+}
+
+void say(Output output, const Error& error) {
+  Json json{{"error", name(error.error_code())}};
+  if (error.retry_after()) json["retry_after_ms"] = error.retry_after()->count();
+  say(output, std::string{error.what()} + ". " + std::string{advice(error.error_code())},
+      std::move(json));
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      widths[column] = std::max(widths[column], row[column].size());
+    }
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      line += printable(row[column]) + std::string(widths[column] - row[column].size() + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::chrono::milliseconds time_left(const LeaseView& lease) {
+  return lease.state == LeaseState::leased ? lease.lease_left : lease.free_in;
+}
+
+Json to_json(const LeaseView& lease) {
+  return {{"worker_id", lease.worker_id},
+          {"state", name(lease.state)},
+          {"epoch", lease.epoch},
+          {"instance", lease.instance},
+          {"owner", lease.owner},
+          {"lease_left_ms", lease.lease_left.count()},
+          {"free_in_ms", lease.free_in.count()},
+          {"reserved_first_ms", lease.reserved.first_ms},
+          {"reserved_last_ms", lease.reserved.last_ms}};
+}
+
+Json to_json(const Configuration& configuration) {
+  return {{"min_worker_id", configuration.min_worker_id},
+          {"max_worker_id", configuration.max_worker_id},
+          {"lease_ms", configuration.lease_time.count()},
+          {"reuse_delay_ms", configuration.reuse_delay.count()},
+          {"cool_down_ms", configuration.cool_down.count()}};
+}
+
+}  // namespace workerid::cli

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+//
+// Results go to standard output, everything else to standard error.
+#pragma once
+
+#include "options.hpp"
+
+#include <workerid/error.hpp>
+#include <workerid/store.hpp>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace workerid::cli {
+
+using Json = nlohmann::ordered_json;
+
+/// Writes a result: `text` or `json`, whichever is asked for. Errors: std::runtime_error if
+/// standard output does not take it.
+void print(Output output, const std::string& text, const Json& json);
+
+/// Tells something to people, on standard error; as JSON, "message" is added to `json`.
+void say(Output output, const std::string& message, Json json = Json::object());
+
+/// Tells an error, with what to do next.
+void say(Output output, const Error& error);
+
+/// Rows as a table with aligned columns, control characters replaced.
+std::string table(const std::vector<std::vector<std::string>>& rows);
+
+/// How long the lease lasts, or how long its ID is kept from others.
+std::chrono::milliseconds time_left(const LeaseView& lease);
+
+Json to_json(const LeaseView& lease);
+Json to_json(const Configuration& configuration);
+
+}  // namespace workerid::cli

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+#include "commands.hpp"
+#include "descriptor.hpp"
+#include "exit_codes.hpp"
+#include "guard.hpp"
+#include "output.hpp"
+#include "store_url.hpp"
+#include "values.hpp"
+
+#include <workerid/generator.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <stop_token>
+#include <string_view>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+
+namespace workerid::cli {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+struct RunOptions {
+  LeaseOptions lease;
+  milliseconds grace = std::chrono::seconds{10};
+};
+
+// How long before the end of validity what happens. Renewals are due every third of the lease time,
+// so nothing of it ever happens while the store answers.
+struct Timing {
+  Timing(milliseconds lease_time, milliseconds wanted_grace)
+      : margin(std::min<milliseconds>(lease_time / 10, std::chrono::seconds{2})),
+        grace(std::min(wanted_grace, lease_time / 4)) {}
+
+  milliseconds margin;  // SIGKILL: the time that dying may take
+  milliseconds grace;   // SIGTERM: so long before SIGKILL
+};
+
+// The signals that are passed on to the command. Those of a terminal that nohup(1) or a shell's &
+// had ignored are not.
+sigset_t forwarded_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH}) {
+    struct sigaction action {};
+    ::sigaction(number, nullptr, &action);
+    if (action.sa_handler != SIG_IGN) ::sigaddset(&signals, number);
+  }
+  return signals;
+}
+
+// While it lives, blocked signals do what they always do: they are left to a thread of its own. The
+// threads of the library, which start meanwhile, inherit the block.
+class SignalTaker {
+ public:
+  explicit SignalTaker(const sigset_t& signals)
+      : thread_([this, signals] {
+          ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+          wait_readable({end_.number()});
+        }) {}
+  SignalTaker(const SignalTaker&) = delete;
+  SignalTaker& operator=(const SignalTaker&) = delete;
+  ~SignalTaker() {
+    end_.raise();
+    thread_.join();
+  }
+
+ private:
+  Bell end_;
+  std::thread thread_;
+};
+
+void replace_all(std::string& text, std::string_view from, const std::string& to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at)) {
+    text.replace(at, from.size(), to);
+    at += to.size();
+  }
+}
+
+Program program_for(const std::vector<std::string>& command_line, const std::string& cluster,
+                    const Lease& lease, int identity_lock) {
+  Program program{.arguments = command_line, .environment = {}, .identity_lock = identity_lock};
+  const std::string worker_id = std::to_string(lease.worker_id());
+  for (std::string& argument : program.arguments) replace_all(argument, "{}", worker_id);
+
+  const std::array<std::string, 3> ours{"WORKER_ID=", "WORKER_ID_EPOCH=", "WORKER_ID_CLUSTER="};
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string text{*variable};
+    const bool replaced = std::any_of(ours.begin(), ours.end(), [&](const std::string& name) {
+      return text.rfind(name, 0) == 0;
+    });
+    if (!replaced) program.environment.push_back(text);
+  }
+  program.environment.push_back(ours[0] + worker_id);
+  program.environment.push_back(ours[1] + std::to_string(lease.epoch()));
+  program.environment.push_back(ours[2] + cluster);
+  return program;
+}
+
+// What goes wrong with the lease is told; what goes well is not.
+void tell(Output output, const Event& event) {
+  const bool told = event.kind == Event::Kind::renewal_failed ||
+                    event.kind == Event::Kind::suspended || event.kind == Event::Kind::resumed ||
+                    event.kind == Event::Kind::lost;
+  if (!told) return;
+  Json json{{"event", name(event.kind)}, {"worker_id", event.worker_id}, {"epoch", event.epoch}};
+  std::string what{name(event.kind)};
+  std::replace(what.begin(), what.end(), '_', ' ');
+  std::string message = "worker ID " + std::to_string(event.worker_id) + ": " + what;
+  if (event.error) {
+    json["error"] = name(event.error->error_code());
+    message += std::string{": "} + event.error->what();
+  }
+  say(output, message, std::move(json));
+}
+
+// Runs the command for as long as the lease is held, and no longer.
+class Supervisor {
+ public:
+  Supervisor(const Lease& lease, const Program& program, const Timing& timing,
+             const sigset_t& forwarded, const Bell& lease_changed, Output output)
+      : lease_(lease),
+        worker_id_(lease.worker_id()),
+        timing_(timing),
+        lease_changed_(lease_changed),
+        output_(output),
+        signals_(signal_descriptor(forwarded)),
+        guard_(program, lease.valid_until() - timing.margin, timing.grace) {}
+
+  // Returns when nothing of the command is left, with the exit code.
+  int run(const std::string& name) {
+    const std::stop_callback on_loss(lease_.lost(), [this] { lease_changed_.raise(); });
+    for (;;) {
+      if (const auto ending = guard_.ending()) return exit_code_of(*ending, name);
+      if (ending_) {
+        if (BootClock::now() >= guard_late_) {
+          guard_.kill();
+          return exit_lease_lost;
+        }
+      } else {
+        follow_lease();
+      }
+      wait_readable({signals_.number(), guard_.number(), timer_.number(), lease_changed_.number()});
+      lease_changed_.clear();
+      forward_signals();
+    }
+  }
+
+ private:
+  void follow_lease() {
+    const BootTime now = BootClock::now();
+    const BootTime valid_until = lease_.valid_until();
+    const nanoseconds left = valid_until > now ? valid_until - now : nanoseconds::zero();
+    const nanoseconds needed = timing_.margin + timing_.grace;
+    if (left > needed) {
+      guard_.set_deadline(valid_until - timing_.margin);
+      timer_.set(valid_until - needed);
+      return;
+    }
+    // For good: a renewal that comes now would find the command half ended.
+    ending_ = true;
+    const nanoseconds grace =
+        std::clamp<nanoseconds>(left - timing_.margin, nanoseconds::zero(), timing_.grace);
+    const auto shown = std::chrono::floor<milliseconds>(grace);
+    say(output_,
+        "worker ID " + std::to_string(worker_id_) +
+            ": the lease ends; the command gets SIGTERM now and SIGKILL in " + to_text(shown),
+        {{"event", "ending"}, {"worker_id", worker_id_}, {"grace_ms", shown.count()}});
+    guard_.signal(SIGTERM);
+    guard_.set_deadline(now + grace);
+    guard_late_ = now + grace + timing_.margin / 2;
+    timer_.set(guard_late_);
+  }
+
+  void forward_signals() {
+    signalfd_siginfo received{};
+    while (::read(signals_.number(), &received, sizeof received) ==
+           static_cast<ssize_t>(sizeof received)) {
+      // What a terminal sends goes to the command as well, by itself.
+      if (received.ssi_code != SI_KERNEL) guard_.signal(static_cast<int>(received.ssi_signo));
+    }
+  }
+
+  int exit_code_of(const Ending& ending, const std::string& name) const {
+    if (ending.exec_error != 0) {
+      say(output_,
+          "cannot run \"" + name + "\": " + std::generic_category().message(ending.exec_error));
+      return ending.exec_error == ENOENT ? exit_not_found : exit_not_executable;
+    }
+    if (ending_ || ending.overdue) return exit_lease_lost;
+    return WIFSIGNALED(ending.wait_status) ? exit_signal + WTERMSIG(ending.wait_status)
+                                           : WEXITSTATUS(ending.wait_status);
+  }
+
+  const Lease& lease_;
+  const WorkerId worker_id_;
+  const Timing timing_;
+  const Bell& lease_changed_;
+  const Output output_;
+  const Descriptor signals_;
+  const Timer timer_;
+  Guard guard_;
+  bool ending_ = false;  // SIGTERM was sent
+  BootTime guard_late_;  // when the guard ought to have finished
+};
+
+int run(const Invocation& invocation, const RunOptions& run_options) {
+  const CommonOptions& common = invocation.common;
+  if (invocation.command_line.empty()) {
+    throw UsageError("there is no command to run; write it behind --: workerid run -- COMMAND");
+  }
+  if (!std::ifstream("/proc/thread-self/children")) {
+    throw std::runtime_error(
+        "/proc/thread-self/children cannot be read, without which what the "
+        "command starts cannot be ended: mount /proc");
+  }
+  Options options = run_options.lease.resolved();
+  const auto lease_changed = std::make_shared<Bell>();
+  options.on_event = [lease_changed, output = common.output](const Event& event) {
+    if (event.kind == Event::Kind::renewed) lease_changed->raise();
+    tell(output, event);
+  };
+
+  ::signal(SIGPIPE, SIG_IGN);  // a closed standard error is no reason to end the command
+  const sigset_t forwarded = forwarded_signals();
+  ::pthread_sigmask(SIG_BLOCK, &forwarded, nullptr);
+  Generator generator{open_store(common.store), common.cluster, options};
+  Lease lease = [&] {
+    const SignalTaker taker{forwarded};
+    return generator.lease(run_options.lease.wait);
+  }();
+
+  const Program program =
+      program_for(invocation.command_line, common.cluster, lease, generator.identity_descriptor());
+  const int code =
+      Supervisor{lease,     program,        Timing{options.max_lease_time, run_options.grace},
+                 forwarded, *lease_changed, common.output}
+          .run(program.arguments.front());
+  try {
+    lease.release();
+  } catch (const Error& error) {
+    say(common.output, error);
+  }
+  return code;
+}
+
+}  // namespace
+
+Command add_run(CLI::App& tool, Invocation& invocation) {
+  CLI::App* const parser = tool.add_subcommand("run", "Run a command that holds a worker ID");
+  const auto options = std::make_shared<RunOptions>();
+  add_common_options(*parser, invocation.common);
+  add_lease_options(*parser, options->lease);
+  add_parsed(
+      *parser, "--identity-file", options->lease.options.identity_file, parse_text, "FILE",
+      "A file of this process alone: who locks it gets its former ID back at once, so that a "
+      "crash loop uses up no IDs");
+  add_parsed(*parser, "--grace", options->grace, parse_duration, "TIME",
+             "From SIGTERM to SIGKILL when the lease ends; a quarter of --lease at the most "
+             "(default: 10s)");
+  parser->footer(
+      "The command finds its worker ID in WORKER_ID, the epoch in WORKER_ID_EPOCH, the cluster in\n"
+      "WORKER_ID_CLUSTER, and every {} in its arguments replaced by the ID. Its exit code is\n"
+      "returned; signals are passed on to it. All that it started and left behind is ended before\n"
+      "the ID is released.\n"
+      "\n"
+      "The lease renews itself. When the store does not answer for so long that the lease is "
+      "about\n"
+      "to end, the command gets SIGTERM and then SIGKILL, with all that it started, and is dead\n"
+      "before anybody else can get the ID; also if workerid itself is killed or stopped.\n"
+      "\n"
+      "--output json writes the messages on standard error as JSON.\n"
+      "\n"
+      "Examples:\n"
+      "  workerid run -- ./server --node={}\n"
+      "  workerid run --store redis://db:6379 --cluster web --max 64 --wait 30s -- ./server\n"
+      "  workerid run --identity-file /var/lib/web/identity -- sh -c 'echo $WORKER_ID'\n");
+  return {parser, [&invocation, options] { return run(invocation, *options); }};
+}
+
+}  // namespace workerid::cli

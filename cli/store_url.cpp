@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "store_url.hpp"
+
+#include "values.hpp"
+
+#if WORKERID_HAVE_REDIS
+#include <workerid/redis_store.hpp>
+#endif
+#if WORKERID_HAVE_SQLITE
+#include <workerid/sqlite_store.hpp>
+#endif
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace workerid::cli {
+
+namespace {
+
+std::shared_ptr<Store> open_sqlite(const std::filesystem::path& path) {
+#if WORKERID_HAVE_SQLITE
+  return open_sqlite_store(path);
+#else
+  throw UsageError("--store: this build of workerid has no SQLite store, which " + path.string() +
+                   " needs; use a redis:// URL, or a build with SQLite");
+#endif
+}
+
+std::shared_ptr<Store> open_redis(const std::string& url, const std::string& scheme) {
+#if WORKERID_HAVE_REDIS
+  static_cast<void>(scheme);
+  return open_redis_store(url);
+#else
+  static_cast<void>(url);  // it may contain a password
+  throw UsageError("--store: this build of workerid has no Redis store, which " + scheme +
+                   ": needs; use sqlite:PATH, or a build with Redis");
+#endif
+}
+
+// The directory that the XDG Base Directory Specification gives to state; a relative path there is
+// invalid and ignored, as it demands.
+std::filesystem::path state_directory() {
+  const char* const state = std::getenv("XDG_STATE_HOME");
+  if (state != nullptr && *state == '/') return state;
+  const char* const home = std::getenv("HOME");
+  if (home != nullptr && *home == '/') return std::filesystem::path{home} / ".local/state";
+  throw UsageError(
+      "no --store is given, and the default one has no place: neither XDG_STATE_HOME "
+      "nor HOME names a directory; use --store or WORKERID_STORE");
+}
+
+}  // namespace
+
+std::shared_ptr<Store> open_store(const std::optional<std::string>& url) {
+  if (!url) return open_sqlite(state_directory() / "workerid" / "workerid.db");
+
+  // A ':' before any '/' ends a scheme; so a mistyped URL never becomes a file's name.
+  const std::size_t mark = url->find_first_of(":/");
+  if (mark == std::string::npos) {
+    throw UsageError("--store: \"" + *url +
+                     "\" is neither a URL nor a path with a '/'; for a file "
+                     "of that name write ./" +
+                     *url);
+  }
+  if (url->at(mark) == '/') return open_sqlite(*url);
+
+  const std::string scheme = url->substr(0, mark);
+  if (scheme == "sqlite") {
+    const std::string path = url->substr(mark + 1);
+    if (path.empty()) throw UsageError("--store: sqlite: has no path; write sqlite:PATH");
+    return open_sqlite(path);
+  }
+  if (scheme == "redis" || scheme == "rediss" || scheme == "unix") return open_redis(*url, scheme);
+  throw UsageError("--store: \"" + scheme +
+                   ":\" is no known kind of store; use sqlite:PATH, "
+                   "redis://HOST, rediss://HOST or unix:///SOCKET");
+}
+
+}  // namespace workerid::cli
