@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "stores/redis/connection.hpp"
+
+#include "stores/redis/server_error.hpp"
+
+#include <array>
+#include <hiredis/hiredis.h>
+#include <new>
+
+namespace workerid::detail::redis {
+
+namespace {
+
+// Far above any answer to us; bounds what a stranger can make this process store.
+constexpr std::size_t longest_answer = std::size_t{64} << 20U;
+
+std::string formatted(const std::vector<std::string>& words) {
+  std::vector<const char*> texts;
+  std::vector<std::size_t> sizes;
+  for (const std::string& word : words) {
+    texts.push_back(word.data());
+    sizes.push_back(word.size());
+  }
+  char* command = nullptr;
+  const int size = ::redisFormatCommandArgv(&command, static_cast<int>(words.size()), texts.data(),
+                                            sizes.data());
+  if (size < 0) throw std::bad_alloc();
+  const std::unique_ptr<char, void (*)(char*)> owned{command, &::redisFreeCommand};
+  return {command, static_cast<std::size_t>(size)};
+}
+
+RedisReply converted(const redisReply& reply) {
+  switch (reply.type) {
+    case REDIS_REPLY_NIL:
+      return {RedisReply::Nil{}};
+    case REDIS_REPLY_INTEGER:
+      return {std::int64_t{reply.integer}};
+    case REDIS_REPLY_ERROR:
+      return {RedisReply::ServerError{std::string{reply.str, reply.len}}};
+    case REDIS_REPLY_ARRAY: {
+      RedisReply::Array array;
+      for (std::size_t index = 0; index < reply.elements; ++index) {
+        array.push_back(converted(*reply.element[index]));
+      }
+      return {std::move(array)};
+    }
+    default:
+      return {std::string{reply.str, reply.len}};
+  }
+}
+
+Error not_redis(const std::string& server, const std::string& why) {
+  return Error(ErrorCode::unsupported_server,
+               server + " does not answer as a Redis server does: " + why +
+                   "; if it speaks TLS on this port, use rediss://");
+}
+
+}  // namespace
+
+Connection::Connection(const RedisUrl& url, const TlsContext* tls, Deadline deadline) try
+    : server_(url.description()),
+      socket_(url, deadline),
+      reader_(::redisReaderCreate(), &::redisReaderFree) {
+  if (!reader_) throw std::bad_alloc();
+  if (tls != nullptr) {
+    tls_.emplace(*tls, socket_);
+    shake_hands(deadline);
+  }
+  prepare(url, deadline);
+} catch (const ConnectionFailure& failure) {
+  throw Error(failure.code().value_or(ErrorCode::unavailable),
+              "cannot connect to " + url.description() + ": " + failure.what());
+}
+
+void Connection::shake_hands(Deadline deadline) {
+  Step step;
+  try {
+    step = socket_.complete(deadline, [this] { return tls_->shake_hands(); });
+  } catch (const ConnectionFailure& failure) {
+    if (failure.code()) throw;
+    // A plain port takes it for the beginning of a command and waits for the rest.
+    throw ConnectionFailure("the TLS handshake failed: " + std::string{failure.what()} +
+                            "; if it speaks plain Redis on this port, use redis://");
+  }
+  if (step.outcome == Step::Outcome::closed) {
+    throw ConnectionFailure("the server closed the connection in the TLS handshake");
+  }
+}
+
+// Whatever the connection is for, the server has to answer something first: a wrong port or a
+// client's certificate that is refused shows before a request is sent, whose outcome would then be
+// unknown.
+void Connection::prepare(const RedisUrl& url, Deadline deadline) {
+  if (url.credentials) {
+    const auto& [user, password] = *url.credentials;
+    demand(user.empty() ? std::vector<std::string>{"AUTH", password}
+                        : std::vector<std::string>{"AUTH", user, password},
+           deadline);
+  } else {
+    exchange({"PING"}, deadline);
+  }
+  if (url.database != 0) demand({"SELECT", std::to_string(url.database)}, deadline);
+}
+
+void Connection::demand(const std::vector<std::string>& words, Deadline deadline) {
+  const RedisReply reply = exchange(words, deadline);
+  if (const auto* error = std::get_if<RedisReply::ServerError>(&reply.value)) {
+    throw server_error(server_, error->text);
+  }
+}
+
+RedisReply Connection::call(const std::vector<std::string>& words, Deadline deadline) {
+  const std::uint64_t sent_before = socket_.bytes_sent();
+  try {
+    return exchange(words, deadline);
+  } catch (const ConnectionFailure& failure) {
+    const bool sent = socket_.bytes_sent() != sent_before;
+    throw Error(sent ? ErrorCode::outcome_unknown : ErrorCode::unavailable,
+                server_ + ": " + failure.what());
+  }
+}
+
+RedisReply Connection::exchange(const std::vector<std::string>& words, Deadline deadline) {
+  send(formatted(words), deadline);
+  return receive(deadline);
+}
+
+bool Connection::usable() {
+  return reader_->pos == reader_->len && (tls_ ? tls_->silent() : socket_.silent());
+}
+
+void Connection::send(std::string_view bytes, Deadline deadline) {
+  while (!bytes.empty()) {
+    const Step step =
+        socket_.complete(deadline, [&] { return tls_ ? tls_->send(bytes) : socket_.send(bytes); });
+    if (step.outcome == Step::Outcome::closed) {
+      throw ConnectionFailure("the server closed the connection");
+    }
+    bytes.remove_prefix(step.bytes);
+  }
+}
+
+RedisReply Connection::receive(Deadline deadline) {
+  std::size_t received = 0;
+  while (true) {
+    void* raw = nullptr;
+    if (::redisReaderGetReply(reader_.get(), &raw) != REDIS_OK) {
+      throw not_redis(server_, shown(reader_->errstr));
+    }
+    if (raw != nullptr) {
+      const std::unique_ptr<void, void (*)(void*)> owned{raw, &::freeReplyObject};
+      was_answered_ = true;
+      return converted(*static_cast<const redisReply*>(raw));
+    }
+    if (received > longest_answer) throw not_redis(server_, "its answer has no end");
+    received += read_some(deadline);
+  }
+}
+
+std::size_t Connection::read_some(Deadline deadline) {
+  std::array<char, 16384> buffer;
+  const Step step = socket_.complete(deadline, [&] {
+    return tls_ ? tls_->receive(buffer.data(), buffer.size())
+                : socket_.receive(buffer.data(), buffer.size());
+  });
+  if (step.outcome == Step::Outcome::closed) {
+    // A TLS port closes the connection when it hears anything else.
+    const bool perhaps_tls = !was_answered_ && !tls_;
+    throw ConnectionFailure(std::string{"the server closed the connection"} +
+                            (perhaps_tls ? "; if it speaks TLS on this port, use rediss://" : ""));
+  }
+  if (::redisReaderFeed(reader_.get(), buffer.data(), step.bytes) != REDIS_OK) {
+    throw std::bad_alloc();
+  }
+  return step.bytes;
+}
+
+}  // namespace workerid::detail::redis

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+//
+// Internal: one connection to a Redis server, over hiredis' formatter and reader of the protocol.
+#pragma once
+
+#include "stores/redis/redis_url.hpp"
+#include "stores/redis/socket.hpp"
+#include "stores/redis/tls.hpp"
+
+#include <workerid/redis_store.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct redisReader;
+
+namespace workerid::detail::redis {
+
+/// Use from one thread at a time.
+class Connection {
+ public:
+  /// Connects, shakes hands, authenticates and selects the database. `tls` is empty for none.
+  /// Errors: `unavailable`, `denied`, `unsupported_server`, `invalid_argument` for a database that
+  /// the server does not have.
+  Connection(const RedisUrl& url, const TlsContext* tls, Deadline deadline);
+
+  /// Sends a command and returns the answer. Errors: `unavailable` if nothing was sent,
+  /// `outcome_unknown` if something was, `unsupported_server` if the answer is not one of Redis.
+  /// After an error the connection is of no more use.
+  RedisReply call(const std::vector<std::string>& words, Deadline deadline);
+
+  /// True if it can serve another command: open as far as one can see, and nothing left unread.
+  bool usable();
+
+ private:
+  void shake_hands(Deadline deadline);
+  void prepare(const RedisUrl& url, Deadline deadline);
+  void demand(const std::vector<std::string>& words, Deadline deadline);
+  RedisReply exchange(const std::vector<std::string>& words, Deadline deadline);
+  void send(std::string_view bytes, Deadline deadline);
+  RedisReply receive(Deadline deadline);
+  std::size_t read_some(Deadline deadline);
+
+  std::string server_;
+  Socket socket_;
+  std::optional<TlsSession> tls_;
+  std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
+  bool was_answered_ = false;
+};
+
+}  // namespace workerid::detail::redis

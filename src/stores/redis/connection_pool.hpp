@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// Internal: the connections to one server that its callers share.
+#pragma once
+
+#include "stores/redis/connection.hpp"
+
+#include <workerid/redis_store.hpp>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace workerid::detail::redis {
+
+/// As many connections as there are callers at once; each serves one command at a time and is kept
+/// for the next. After a failure to connect, calls fail at once for a while, which grows from 10 ms
+/// to 1 s: a server that comes back is not stormed, and callers are not held up by one that is away.
+/// Thread-safe.
+class ConnectionPool final : public RedisConnection {
+ public:
+  /// Errors: `invalid_argument` for a TLS file that cannot be used.
+  explicit ConnectionPool(RedisUrl url);
+
+  RedisReply command(const std::vector<std::string>& words,
+                     std::chrono::milliseconds timeout) override;
+  std::string description() const override { return url_.description(); }
+
+ private:
+  std::unique_ptr<Connection> take(Deadline deadline);
+  std::unique_ptr<Connection> take_idle();
+  std::unique_ptr<Connection> connect(Deadline deadline);
+  void back_off(const Error& error);
+
+  const RedisUrl url_;
+  std::optional<TlsContext> tls_;
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Connection>> idle_;
+  std::optional<Error> failure_;  // why the last attempt to connect failed; empty if it did not
+  std::chrono::milliseconds pause_{};
+  Deadline next_attempt_{};
+};
+
+}  // namespace workerid::detail::redis

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+#include "stores/redis/connection_pool.hpp"
+#include "stores/redis/redis_url.hpp"
+#include "stores/redis/scripts.hpp"
+#include "stores/redis/server_error.hpp"
+
+#include <workerid/redis_store.hpp>
+#include <workerid/rules.hpp>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <utility>
+
+namespace workerid {
+
+namespace {
+
+using detail::redis::Deadline;
+using detail::redis::Script;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using Words = std::vector<std::string>;
+
+// What a script answered: an array that begins with a word. Its shape is checked where it is read,
+// for it came from outside.
+class Answer {
+ public:
+  Answer(RedisReply reply, std::string server) : server_(std::move(server)) {
+    array_ = expect<RedisReply::Array>(reply);
+  }
+
+  const std::string& word() const { return text(0); }
+  std::int64_t number(std::size_t index) const { return expect<std::int64_t>(at(index)); }
+  milliseconds time(std::size_t index) const { return milliseconds{number(index)}; }
+  const std::string& text(std::size_t index) const { return expect<std::string>(at(index)); }
+  std::size_t size() const noexcept { return array_.size(); }
+  Answer array(std::size_t index) const { return {at(index), server_}; }
+  const std::string& server() const noexcept { return server_; }
+
+  [[noreturn]] void refuse_shape() const {
+    throw Error(
+        ErrorCode::unsupported_server,
+        server_ + " gave a reply of the wrong shape; a Redis server 6.2 or later is needed");
+  }
+
+ private:
+  const RedisReply& at(std::size_t index) const {
+    if (index >= array_.size()) refuse_shape();
+    return array_[index];
+  }
+
+  template <class Value>
+  const Value& expect(const RedisReply& reply) const {
+    const auto* value = std::get_if<Value>(&reply.value);
+    if (value == nullptr) refuse_shape();
+    return *value;
+  }
+
+  std::string server_;
+  RedisReply::Array array_;
+};
+
+std::string quoted(const std::string& text) {
+  return "\"" + text + "\"";
+}
+
+std::string number(std::int64_t value) {
+  return std::to_string(value);
+}
+
+std::string text(const Configuration& configuration) {
+  return "worker IDs " + number(configuration.min_worker_id) + " to " +
+         number(configuration.max_worker_id) + ", lease " +
+         number(configuration.lease_time.count()) + " ms, reuse delay " +
+         number(configuration.reuse_delay.count()) + " ms, cool-down " +
+         number(configuration.cool_down.count()) + " ms";
+}
+
+Configuration configuration_of(const Answer& answer, std::size_t index) {
+  return {answer.number(index), answer.number(index + 1), answer.time(index + 2),
+          answer.time(index + 3), answer.time(index + 4)};
+}
+
+// What every operation may be refused for: the data is not ours.
+[[noreturn]] void refuse_data(const Answer& answer, const std::string& which) {
+  const std::string& word = answer.word();
+  if (word == "damaged") {
+    throw Error(ErrorCode::corrupt_record,
+                which + " on " + answer.server() + ": in the key " + answer.text(1) + ", " +
+                    answer.text(2) +
+                    " is missing or wrong; restore the data, or delete all keys of the cluster "
+                    "when nobody holds one of its IDs");
+  }
+  if (word == "newer_format") {
+    throw Error(ErrorCode::unsupported_server,
+                which + " on " + answer.server() + " has the format " + number(answer.number(1)) +
+                    "; this library knows " + number(answer.number(2)) +
+                    ", so use a newer version of it");
+  }
+  answer.refuse_shape();
+}
+
+[[noreturn]] void refuse_acquisition(const Answer& answer, const AcquireRequest& request) {
+  const std::string which = "cluster " + quoted(request.cluster);
+  const std::string& word = answer.word();
+  if (word == "other_configuration") {
+    throw Error(ErrorCode::configuration_mismatch,
+                which + " has " + text(configuration_of(answer, 1)) + "; this process asked for " +
+                    text(request.configuration));
+  }
+  if (word == "token_used_up") {
+    throw Error(ErrorCode::invalid_token,
+                which + ": the lease of this token was released; a token serves one acquisition");
+  }
+  if (word == "all_taken") {
+    throw Error(ErrorCode::no_available_id,
+                which + ": all of its " + number(answer.number(1)) +
+                    " worker IDs are taken; the next may come free in " + number(answer.number(2)) +
+                    " ms",
+                answer.time(2));
+  }
+  refuse_data(answer, which);
+}
+
+// What renew and release are refused for.
+[[noreturn]] void refuse_lease(const Answer& answer, const std::string& cluster,
+                               WorkerId worker_id) {
+  const std::string which = "worker ID " + number(worker_id) + " of cluster " + quoted(cluster);
+  const std::string& word = answer.word();
+  if (word == "unknown_cluster") {
+    throw Error(ErrorCode::not_assigned, which + ": the store knows no cluster of this name");
+  }
+  if (word == "outside_range") {
+    throw Error(ErrorCode::invalid_worker_id, which + ": the cluster's worker IDs are " +
+                                                  number(answer.number(1)) + " to " +
+                                                  number(answer.number(2)));
+  }
+  if (word == "never_granted") {
+    throw Error(ErrorCode::not_assigned, which + ": it was never granted");
+  }
+  if (word == "released_by_another") {
+    throw Error(ErrorCode::not_assigned, which + ": it was granted to another and released");
+  }
+  if (word == "granted_to_another") {
+    throw Error(ErrorCode::token_mismatch,
+                which + ": it was granted to another, under epoch " + number(answer.number(1)));
+  }
+  if (word == "released_before") throw Error(ErrorCode::not_assigned, which + ": it was released");
+  if (word == "ended") {
+    throw Error(ErrorCode::token_expired,
+                which + ": its lease ended " + number(answer.number(1)) + " ms ago");
+  }
+  refuse_data(answer, which);
+}
+
+Grant grant_of(const Answer& answer) {
+  return {answer.number(1), static_cast<std::uint64_t>(answer.number(2)),
+          TimestampRange{answer.number(3), answer.number(4)}, answer.time(5)};
+}
+
+std::string renewal_word(Renewal renewal) {
+  switch (renewal) {
+    case Renewal::strict:
+      return "strict";
+    case Renewal::held:
+      return "held";
+    case Renewal::resume:
+      return "resume";
+  }
+  throw Error(ErrorCode::invalid_argument, "the kind of renewal is none of the known ones");
+}
+
+// The scripts count in doubles, which are exact to 2^53.
+void check_times(const Configuration& configuration) {
+  constexpr milliseconds longest = std::chrono::hours{24 * 365 * 30};
+  for (const milliseconds time :
+       {configuration.lease_time, configuration.reuse_delay, configuration.cool_down}) {
+    if (time > longest) {
+      throw Error(ErrorCode::invalid_argument,
+                  "a time of the configuration is " + number(time.count()) +
+                      " ms; on Redis it must not be above " + number(longest.count()) + " ms");
+    }
+  }
+}
+
+Words client_words(const ClientTime& client) {
+  const auto boot = std::chrono::floor<milliseconds>(client.moment.boot.time_since_epoch()).count();
+  return {number(client.moment.wall.time_since_epoch().count()), number(boot), client.machine};
+}
+
+void append(Words& words, Words more) {
+  std::move(more.begin(), more.end(), std::back_inserter(words));
+}
+
+// All keys of a cluster are in one hash slot of a Redis Cluster.
+Words keys(const std::string& cluster) {
+  const std::string prefix = "{workerid:" + cluster + "}:";
+  return {prefix + "cluster", prefix + "records", prefix + "order", prefix + "tokens",
+          prefix + "instances"};
+}
+
+class RedisStore final : public Store {
+ public:
+  explicit RedisStore(std::shared_ptr<RedisConnection> connection)
+      : connection_(std::move(connection)) {}
+
+  std::string description() const override { return connection_->description(); }
+
+ private:
+  Grant do_acquire(const AcquireRequest& request, milliseconds timeout) override {
+    const Configuration& configuration = request.configuration;
+    check_times(configuration);
+    Words words = client_words(request.client);
+    append(words,
+           {number(configuration.min_worker_id), number(configuration.max_worker_id),
+            number(configuration.lease_time.count()), number(configuration.reuse_delay.count()),
+            number(configuration.cool_down.count()), request.token.text(), request.instance,
+            request.takeover ? "1" : "0", request.owner});
+    const Answer answer =
+        run(detail::redis::acquire_script, request.cluster, std::move(words), timeout);
+    if (answer.word() != "granted") refuse_acquisition(answer, request);
+    return grant_of(answer);
+  }
+
+  Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
+    Words words = client_words(request.client);
+    append(words, {number(request.worker_id), request.token.text(), renewal_word(request.renewal)});
+    const Answer answer =
+        run(detail::redis::renew_script, request.cluster, std::move(words), timeout);
+    if (answer.word() != "granted") refuse_lease(answer, request.cluster, request.worker_id);
+    return grant_of(answer);
+  }
+
+  void do_release(const ReleaseRequest& request, milliseconds timeout) override {
+    Words words = client_words(request.client);
+    append(words, {number(request.worker_id), request.token.text(), request.strict ? "1" : "0",
+                   request.last_timestamp_ms ? number(*request.last_timestamp_ms) : ""});
+    const Answer answer =
+        run(detail::redis::release_script, request.cluster, std::move(words), timeout);
+    if (answer.word() == "released") return;
+    if (answer.word() == "timestamp_above" && request.last_timestamp_ms) {
+      throw Error(ErrorCode::invalid_argument,
+                  "the last timestamp used, " + number(*request.last_timestamp_ms) +
+                      ", is above the reserved ones, which end at " + number(answer.number(1)));
+    }
+    refuse_lease(answer, request.cluster, request.worker_id);
+  }
+
+  // Page by page, so that a large cluster never keeps the server from its other callers. A record
+  // that changes its place meanwhile comes twice: the later reading counts.
+  std::optional<ClusterView> do_inspect(const std::string& cluster, milliseconds timeout) override {
+    const Deadline deadline = detail::redis::deadline_after(timeout);
+    std::map<WorkerId, LeaseView> leases;
+    ClusterView view;
+    std::string cursor = "0";
+    do {
+      const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+      Words words = client_words({});
+      append(words, {cursor, "250"});
+      const Answer page = run(detail::redis::inspect_script, cluster, std::move(words), left);
+      if (page.word() == "unknown_cluster") return std::nullopt;
+      if (page.word() != "page") refuse_data(page, "cluster " + quoted(cluster));
+      cursor = page.text(1);
+      const rules::StoreTime time{page.time(3), {}};
+      const Answer rows = page.array(2);
+      for (std::size_t index = 0; index < rows.size(); ++index) {
+        const LeaseView lease = rules::view(record_of(rows.array(index)), time);
+        leases[lease.worker_id] = lease;
+      }
+      view.last_epoch = static_cast<std::uint64_t>(page.number(4));
+      view.configuration = configuration_of(page, 6);
+      view.never_granted =
+          rules::never_granted({view.configuration, view.last_epoch, page.number(5)});
+    } while (cursor != "0");
+    for (auto& [worker_id, lease] : leases) view.leases.push_back(std::move(lease));
+    return view;
+  }
+
+  static rules::Record record_of(const Answer& row) {
+    return {.worker_id = row.number(0),
+            .token = {},
+            .epoch = static_cast<std::uint64_t>(row.number(1)),
+            .instance = row.text(7),
+            .owner = row.text(8),
+            .lease_end = row.time(2),
+            .free_at = row.time(3),
+            .reserved = {row.number(4), row.number(5)},
+            .released = row.number(6) != 0};
+  }
+
+  // One round trip; two when the server has not seen the script since it started.
+  Answer run(const Script& script, const std::string& cluster, Words arguments,
+             milliseconds timeout) {
+    const Deadline deadline = detail::redis::deadline_after(timeout);
+    Words words{"EVALSHA", std::string{script.sha1}};
+    const Words names = keys(cluster);
+    words.push_back(std::to_string(names.size()));
+    append(words, names);
+    append(words, std::move(arguments));
+    RedisReply reply = send(words, deadline);
+    if (const auto* error = error_in(reply);
+        error && detail::redis::is_unknown_script(error->text)) {
+      words[0] = "EVAL";
+      words[1] = script.text;
+      reply = send(words, deadline);
+    }
+    if (const auto* error = error_in(reply)) {
+      throw detail::redis::server_error(description(), error->text);
+    }
+    return {std::move(reply), description()};
+  }
+
+  RedisReply send(const Words& words, Deadline deadline) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    if (left <= milliseconds::zero()) {
+      throw Error(ErrorCode::unavailable, description() + ": the time was over before the request");
+    }
+    return connection_->command(words, left);
+  }
+
+  static const RedisReply::ServerError* error_in(const RedisReply& reply) {
+    return std::get_if<RedisReply::ServerError>(&reply.value);
+  }
+
+  std::shared_ptr<RedisConnection> connection_;
+};
+
+}  // namespace
+
+std::shared_ptr<Store> open_redis_store(std::string_view url) {
+  return open_redis_store(
+      std::make_shared<detail::redis::ConnectionPool>(detail::redis::parse_redis_url(url)));
+}
+
+std::shared_ptr<Store> open_redis_store(std::shared_ptr<RedisConnection> connection) {
+  if (!connection) throw Error(ErrorCode::invalid_argument, "the Redis connection is empty");
+  return std::make_shared<RedisStore>(std::move(connection));
+}
+
+}  // namespace workerid
