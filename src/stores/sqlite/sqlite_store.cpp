@@ -216,7 +216,7 @@ void check_path(const std::filesystem::path& path) {
   constexpr std::size_t longest = 512 - 8;
   const auto refuse = [&](const std::string& why) {
     throw Error(ErrorCode::invalid_argument,
-                "the SQLite store's path \"" + path.string() + "\" " + why);
+                std::string{"the SQLite store's path \""} + path.c_str() + "\" " + why);
   };
   if (!path.has_filename()) refuse("names no file");
   if (path.native().find('\0') != std::string::npos) refuse("contains a zero byte");

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+//
+// What only the SQLite store does: whose file it is, and whose clock. The rest is in
+// tests/conformance, what breaks in tests/faults.
+#include "support/sqlite_store_test.hpp"
+
+#include "stores/sqlite/local_file.hpp"
+#include "stores/sqlite/machine.hpp"
+#include "support/forked_process.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+using SqliteStore = SqliteStoreTest;
+
+mode_t permissions(const std::filesystem::path& path) {
+  struct stat status {};
+  EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
+  return status.st_mode & 0777U;
+}
+
+TEST_F(SqliteStore, FileAndFolderAreForThisUserAlone) {
+  path = directory.path() / "state" / "workerid" / "leases.db";
+  const auto store = open();
+  acquire(*store);
+  EXPECT_EQ(permissions(path), 0600U);
+  EXPECT_EQ(permissions(path.string() + "-wal"), 0600U);
+  EXPECT_EQ(permissions(path.string() + "-shm"), 0600U);
+  EXPECT_EQ(permissions(directory.path() / "state"), 0700U);
+  EXPECT_EQ(permissions(directory.path() / "state" / "workerid"), 0700U);
+}
+
+TEST_F(SqliteStore, PathIsTakenAsItStands) {
+  for (const char* name : {"a b", "x?mode=memory", "100%25#1", ":memory:", "\xc3\xa9\n'\""}) {
+    path = directory.path() / name;
+    acquire(*open());
+    EXPECT_TRUE(std::filesystem::exists(path)) << name;
+    EXPECT_EQ(open()->description(), "sqlite:" + path.string());
+  }
+}
+
+TEST_F(SqliteStore, RelativePathStaysTheSameFile) {
+  const std::filesystem::path former = std::filesystem::current_path();
+  std::filesystem::current_path(directory.path());
+  const auto store = open_sqlite_store("leases.db");
+  std::filesystem::current_path(former);
+  acquire(*store);
+  EXPECT_EQ(store->description(), "sqlite:" + path.string());
+  EXPECT_EQ(recorded(*open()), 1U);
+}
+
+TEST_F(SqliteStore, RefusesAPathThatNamesNoFile) {
+  const auto refused = [](const std::filesystem::path& wrong, const char* why) {
+    expect_error_naming(
+        ErrorCode::invalid_argument, [&] { open_sqlite_store(wrong); }, why);
+  };
+  refused("", "names no file");
+  refused("/tmp/", "names no file");
+  refused(std::string("/tmp/a\0b", 8), "zero byte");
+  refused("/tmp/" + std::string(500, 'a'), "has 505 bytes; SQLite allows 504");
+}
+
+TEST_F(SqliteStore, WallClockStepsChangeNothing) {
+  const auto manual = std::make_shared<testing::ManualClock>();
+  clock = manual;
+  configuration = {1, 1, 10s, 5s, 1s};
+  const auto store = open();
+  const AcquireRequest mine = request();
+  store->acquire(mine, timeout);
+  for (const auto step : {std::chrono::milliseconds{240h}, std::chrono::milliseconds{-480h}}) {
+    manual->step_wall(step);
+    const Error error = expect_error(ErrorCode::no_available_id, [&] { acquire(*store); });
+    EXPECT_EQ(error.retry_after(), 15s);
+    EXPECT_EQ(store->inspect("c", timeout)->leases.at(0).lease_left, 10s);
+  }
+  manual->advance(9999ms);
+  renew(*store, 1, mine.token, Renewal::strict);
+  manual->advance(10s);
+  expect_error(ErrorCode::token_expired, [&] { renew(*store, 1, mine.token, Renewal::strict); });
+}
+
+TEST_F(SqliteStore, RebootFreesEveryIdAtOnce) {
+  const auto manual = std::make_shared<testing::ManualClock>();
+  clock = manual;
+  configuration = {1, 3, 10s, 5s, 1s};
+  std::vector<Grant> before;
+  std::vector<Token> tokens;
+  {
+    const auto store = open();
+    for (int i = 0; i < 3; ++i) {
+      const AcquireRequest mine = request();
+      before.push_back(store->acquire(mine, timeout));
+      tokens.push_back(mine.token);
+      manual->advance(1s);
+    }
+    renew(*store, 1, tokens.at(0));  // 2 now comes free before 3, and 3 before 1
+    expect_error(ErrorCode::no_available_id, [&] { acquire(*store); });
+  }
+  run("UPDATE machine SET boot_id = 'the former one'");
+
+  const auto store = open();
+  EXPECT_EQ(store->inspect("c", timeout)->count(LeaseState::free), 3);
+  expect_error(ErrorCode::token_expired, [&] { renew(*store, 2, tokens.at(1), Renewal::strict); });
+  for (const WorkerId expected : {2, 3, 1}) {  // G6
+    const Grant after = acquire(*store);
+    EXPECT_EQ(after.worker_id, expected);
+    for (const Grant& grant : before) EXPECT_GT(after.epoch, grant.epoch);  // G4
+    const Grant& former = before.at(static_cast<std::size_t>(expected - 1));
+    EXPECT_GT(after.reserved.first_ms, former.reserved.last_ms);  // G8
+    expect_error(ErrorCode::token_mismatch, [&] {
+      renew(*store, expected, tokens.at(static_cast<std::size_t>(expected - 1)));
+    });
+  }
+  EXPECT_EQ(run("SELECT boot_id FROM machine"), detail::sqlite::this_machine().boot_id);
+}
+
+TEST_F(SqliteStore, RefusesTheFileOfAnotherMachine) {
+  acquire(*open());
+  run("UPDATE machine SET boot_id = 'b', machine_id = 'another-machine'");
+  expect_error_naming(
+      ErrorCode::unsupported_server, [&] { open(); }, "another-machine",
+      detail::sqlite::this_machine().machine_id, "use another path");
+  EXPECT_EQ(run("SELECT boot_id, machine_id FROM machine"), "b|another-machine");
+}
+
+TEST_F(SqliteStore, ServesContainersOfOneKernel) {
+  acquire(*open());
+  run("UPDATE machine SET machine_id = 'that of a container'");
+  EXPECT_EQ(acquire(*open()).worker_id, 2);
+}
+
+TEST_F(SqliteStore, RefusesAnotherTimeNamespace) {
+  const auto store = open();
+  run("UPDATE machine SET boottime_offset_ns = boottime_offset_ns + 1234");
+  expect_error_naming(
+      ErrorCode::unsupported_server, [&] { open(); }, "time namespace", "1234");
+  expect_error(ErrorCode::unsupported_server, [&] { acquire(*store); });
+}
+
+TEST_F(SqliteStore, RefusesAFilePutBackWhileInUse) {
+  const auto store = open();
+  run("UPDATE machine SET boot_id = 'that of the copy'");
+  expect_error_naming(
+      ErrorCode::unsupported_server, [&] { acquire(*store); }, "put back");
+  EXPECT_EQ(run("SELECT count(*) FROM records"), "0");
+}
+
+TEST_F(SqliteStore, RefusesAnUnknownSchemaVersion) {
+  acquire(*open());
+  run("PRAGMA user_version = 7");
+  expect_error_naming(
+      ErrorCode::unsupported_server, [&] { open(); }, "schema version 7", "knows version 1");
+}
+
+TEST_F(SqliteStore, LeavesAnotherProgramsDatabaseAlone) {
+  run("CREATE TABLE bookmarks (url TEXT)");
+  const std::string before = read_file(path);
+  expect_error_naming(
+      ErrorCode::corrupt_record, [&] { open(); }, "another program's database");
+  EXPECT_EQ(read_file(path), before);
+
+  run("PRAGMA application_id = 42; DROP TABLE bookmarks");
+  expect_error_naming(
+      ErrorCode::corrupt_record, [&] { open(); }, "application ID 42");
+}
+
+TEST_F(SqliteStore, LeavesAFileThatIsNoDatabaseAlone) {
+  const std::string text(5000, 'x');
+  std::ofstream(path) << text;
+  expect_error_naming(
+      ErrorCode::corrupt_record, [&] { open(); }, "not a database", path.string());
+  EXPECT_EQ(read_file(path), text);
+
+  path = directory.path();
+  expect_error_naming(
+      ErrorCode::corrupt_record, [&] { open(); }, "not an ordinary file");
+}
+
+TEST_F(SqliteStore, RefusesRecordsThatItDidNotWrite) {
+  const auto store = open();
+  const AcquireRequest mine = request();
+  store->acquire(mine, timeout);
+  const auto refused = [&](const char* change, const char* what) {
+    run(change);
+    expect_error_naming(
+        ErrorCode::corrupt_record, [&] { renew(*store, 1, mine.token); }, what);
+  };
+  refused("UPDATE records SET epoch = 'seven'", "epoch is no integer");
+  refused("UPDATE records SET epoch = 7, token = 'short'", "token is damaged");
+  refused("DELETE FROM machine", "machine is missing");
+  refused("DROP TABLE machine", "no such table: machine");
+}
+
+// Permissions do not bind root, so the child becomes somebody else.
+ExitStatus as_ordinary_user(const std::function<int()>& body) {
+  return ForkedProcess([&] {
+           constexpr uid_t nobody = 65534;
+           if (::geteuid() == 0 && ::setuid(nobody) != 0) return 101;
+           return body();
+         })
+      .wait();
+}
+
+TEST_F(SqliteStore, SaysWhichPermissionIsMissing) {
+  acquire(*open());
+  const auto expect_denied = [this] {
+    const ExitStatus status = as_ordinary_user([this] {
+      expect_error_naming(
+          ErrorCode::denied, [this] { open(); }, path.string());
+      return HasFailure() ? 1 : 0;
+    });
+    EXPECT_EQ(status, ExitStatus{}) << path;
+  };
+  using std::filesystem::perms;
+  const auto allow = [](const std::filesystem::path& what, perms mode) {
+    std::filesystem::permissions(what, mode);
+  };
+  const std::filesystem::path folder = directory.path();
+  allow(folder, perms{0755});
+  allow(path, perms{0444});
+  expect_denied();  // the file can be read but not written
+
+  allow(path, perms{0666});
+  std::filesystem::remove(path.string() + "-wal");
+  std::filesystem::remove(path.string() + "-shm");
+  allow(folder, perms{0555});
+  expect_denied();  // no place for -wal and -shm
+
+  path = folder / "new.db";
+  expect_denied();  // no place for the file
+  path = folder / "new" / "new.db";
+  expect_denied();  // no place for its folder
+  path = folder / "leases.db";
+  allow(folder, perms{0000});
+  expect_denied();  // the folder cannot be entered
+  allow(folder, perms{0700});
+}
+
+TEST_F(SqliteStore, ManyProcessesMakeTheFileAtOnce) {
+  path = directory.path() / "not" / "yet" / "leases.db";
+  constexpr int count = 16;
+  std::vector<std::unique_ptr<ForkedProcess>> processes;
+  for (int i = 0; i < count; ++i) {
+    processes.push_back(std::make_unique<ForkedProcess>([this] {
+      ::raise(SIGSTOP);
+      return static_cast<int>(acquire(*open()).worker_id);
+    }));
+  }
+  for (const auto& process : processes) process->wait_until_stopped();
+  for (const auto& process : processes) process->signal(SIGCONT);
+  std::vector<int> worker_ids;
+  for (const auto& process : processes) {
+    const ExitStatus status = process->wait();
+    EXPECT_EQ(status.signal, 0);
+    worker_ids.push_back(status.code);
+  }
+  std::sort(worker_ids.begin(), worker_ids.end());
+  for (int i = 0; i < count; ++i) EXPECT_EQ(worker_ids.at(static_cast<std::size_t>(i)), i + 1);
+}
+
+// SQLite in a child remembers the locks that only its parent has. A child's commits were lost when
+// the parent ended.
+TEST_F(SqliteStore, ChildOfForkOpensTheFileAnew) {
+  auto store = open();
+  const AcquireRequest first = request();
+  const AcquireRequest second = request();
+  const AcquireRequest third = request();
+  store->acquire(first, timeout);
+  ForkedProcess child([&] {
+    expect_error(ErrorCode::invalid_argument, [&] { acquire(*store); });  // G11
+    const auto own = open();
+    own->acquire(second, timeout);
+    store.reset();
+    ::raise(SIGSTOP);
+    own->acquire(third, timeout);
+    return HasFailure() ? 1 : 0;
+  });
+  child.wait_until_stopped();
+  EXPECT_EQ(renew(*store, 1, first.token).worker_id, 1);  // the child took nothing from its parent
+  store.reset();
+  run("PRAGMA wal_checkpoint(TRUNCATE); UPDATE clusters SET next_fresh = next_fresh");
+  child.signal(SIGCONT);
+  EXPECT_EQ(child.wait(), ExitStatus{});
+
+  store = open();
+  EXPECT_EQ(renew(*store, 1, first.token).worker_id, 1);
+  EXPECT_EQ(renew(*store, 2, second.token).worker_id, 2);
+  EXPECT_EQ(renew(*store, 3, third.token).worker_id, 3);
+}
+
+TEST(UnfitFileSystem, NamesThoseThatMachinesShare) {
+  EXPECT_EQ(detail::sqlite::unfit_file_system(0x6969), "NFS");
+  EXPECT_EQ(detail::sqlite::unfit_file_system(0xff534d42), "CIFS");
+  EXPECT_EQ(detail::sqlite::unfit_file_system(0xfe534d42), "SMB2");
+  EXPECT_EQ(detail::sqlite::unfit_file_system(0x01021997), "9P");
+  EXPECT_EQ(detail::sqlite::unfit_file_system(0x65735546), "FUSE");
+  EXPECT_EQ(detail::sqlite::unfit_file_system(0x47504653), "GPFS");
+  EXPECT_EQ(detail::sqlite::unfit_file_system(0x0bd00bd0), "Lustre");
+  EXPECT_EQ(detail::sqlite::unfit_file_system(0x00c36400), "Ceph");
+}
+
+TEST(UnfitFileSystem, LeavesLocalOnesAlone) {
+  // ext4, tmpfs, overlayfs, xfs, btrfs, zfs
+  for (const std::uint32_t magic :
+       {0xef53U, 0x01021994U, 0x794c7630U, 0x58465342U, 0x9123683eU, 0x2fc12fc1U}) {
+    EXPECT_EQ(detail::sqlite::unfit_file_system(magic), "") << magic;
+  }
+}
+
+}  // namespace
+}  // namespace workerid::tests
