@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+//
+// The connection against a server that misbehaves in every way, each with its exact error.
+#include "redis_peer.hpp"
+#include "stores/redis/connection_pool.hpp"
+#include "support/expect_error.hpp"
+#include "support/redis_server.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using detail::redis::ConnectionPool;
+using detail::redis::parse_redis_url;
+using Words = std::vector<std::string>;
+
+// Long for what has to succeed; tests of time-outs say their own.
+constexpr auto patience = 30s;
+const std::string pong = "+PONG\r\n";
+
+RedisReply command(ConnectionPool& pool, const Words& words,
+                   std::chrono::milliseconds timeout = patience) {
+  return pool.command(words, timeout);
+}
+
+// What a command gets when the server, after its first answer, sends `bytes`.
+RedisReply reply_to(const std::string& bytes) {
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(pong);
+    peer.answer(bytes);
+    peer.wait_until_closed();
+  });
+  ConnectionPool pool(parse_redis_url(server.url()));
+  return command(pool, {"GET", "key"});
+}
+
+TEST(RedisConnection, ReadsEveryKindOfReply) {
+  using Array = RedisReply::Array;
+  EXPECT_EQ(reply_to("+OK\r\n"), RedisReply{std::string{"OK"}});
+  EXPECT_EQ(reply_to(":-42\r\n"), RedisReply{std::int64_t{-42}});
+  EXPECT_EQ(reply_to(":1790000000000001\r\n"), RedisReply{std::int64_t{1790000000000001}});
+  EXPECT_EQ(reply_to(std::string("$5\r\na\0\r\nb\r\n", 11)),
+            RedisReply{std::string("a\0\r\nb", 5)});
+  EXPECT_EQ(reply_to("$0\r\n\r\n"), RedisReply{std::string{}});
+  EXPECT_EQ(reply_to("$-1\r\n"), RedisReply{RedisReply::Nil{}});
+  EXPECT_EQ(reply_to("*-1\r\n"), RedisReply{RedisReply::Nil{}});
+  EXPECT_EQ(reply_to("*0\r\n"), RedisReply{Array{}});
+  EXPECT_EQ(reply_to("*2\r\n*1\r\n:1\r\n$1\r\na\r\n"),
+            (RedisReply{Array{RedisReply{Array{RedisReply{std::int64_t{1}}}},
+                              RedisReply{std::string{"a"}}}}));
+  EXPECT_EQ(reply_to("-ERR no\r\n"), RedisReply{RedisReply::ServerError{"ERR no"}});
+}
+
+TEST(RedisConnection, SendsWordsAsTheyAre) {
+  const Words sent{"SET", "", "blank and \r\n", std::string("zero\0", 5),
+                   std::string(100'000, 'x')};
+  Words received;
+  {
+    ScriptedServer server([&](Peer& peer, int) {
+      peer.answer(pong);
+      received = peer.read_command();
+      peer.send("+OK\r\n");
+      peer.wait_until_closed();
+    });
+    ConnectionPool pool(parse_redis_url(server.url()));
+    command(pool, sent);
+  }
+  EXPECT_EQ(received, sent);
+}
+
+TEST(RedisConnection, PutsHalfRepliesTogether) {
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(pong);
+    peer.read_command();
+    for (const char byte : std::string{"*2\r\n$3\r\nabc\r\n:7\r\n"}) {
+      peer.send({&byte, 1});
+      std::this_thread::yield();
+    }
+    peer.wait_until_closed();
+  });
+  ConnectionPool pool(parse_redis_url(server.url()));
+  EXPECT_EQ(
+      command(pool, {"GET"}),
+      (RedisReply{RedisReply::Array{RedisReply{std::string{"abc"}}, RedisReply{std::int64_t{7}}}}));
+}
+
+TEST(RedisConnection, UsesOneConnectionForCallsInTurn) {
+  int connections = 0;
+  {
+    ScriptedServer server([&](Peer& peer, int) {
+      ++connections;
+      for (int command = 0; command < 4; ++command) peer.answer(pong);
+      peer.wait_until_closed();
+    });
+    ConnectionPool pool(parse_redis_url(server.url()));
+    for (int call = 0; call < 3; ++call) command(pool, {"PING"});
+  }
+  EXPECT_EQ(connections, 1);
+}
+
+TEST(RedisConnection, ReplacesOneThatWasClosedWhileIdle) {
+  ScriptedServer server([&](Peer& peer, int connection) {
+    peer.answer(pong);
+    peer.answer("+" + std::to_string(connection) + "\r\n");
+    if (connection != 0) peer.wait_until_closed();
+  });
+  ConnectionPool pool(parse_redis_url(server.url()));
+  EXPECT_EQ(command(pool, {"GET"}), RedisReply{std::string{"0"}});
+  {
+    // The server plays one connection after the other: that it serves this one shows that it has
+    // closed the first.
+    ConnectionPool other(parse_redis_url(server.url()));
+    EXPECT_EQ(command(other, {"GET"}), RedisReply{std::string{"1"}});
+  }
+  EXPECT_EQ(command(pool, {"GET"}), RedisReply{std::string{"2"}});
+}
+
+TEST(RedisConnection, NeverTakesALateReplyForAnother) {
+  ScriptedServer server([&](Peer& peer, int connection) {
+    peer.answer(pong);
+    if (connection == 0) {
+      peer.answer("+first\r\n+too much\r\n");
+    } else {
+      peer.answer("+second\r\n");
+    }
+    peer.wait_until_closed();
+  });
+  auto pool = std::make_unique<ConnectionPool>(parse_redis_url(server.url()));
+  EXPECT_EQ(command(*pool, {"GET"}), RedisReply{std::string{"first"}});
+  EXPECT_EQ(command(*pool, {"GET"}), RedisReply{std::string{"second"}});
+}
+
+TEST(RedisConnection, CloseBeforeTheAnswerIsAnUnknownOutcome) {
+  for (const std::string part : {"", "$10\r\nhalf"}) {
+    ScriptedServer server([&](Peer& peer, int) {
+      peer.answer(pong);
+      peer.answer(part);
+    });
+    ConnectionPool pool(parse_redis_url(server.url()));
+    expect_error_naming(
+        ErrorCode::outcome_unknown, [&] { command(pool, {"GET"}); }, pool.description(), "closed");
+  }
+}
+
+TEST(RedisConnection, SilenceEndsByTheDeadlineAsAnUnknownOutcome) {
+  for (const std::string part : {"", "*2\r\n:1\r\n"}) {
+    ScriptedServer server([&](Peer& peer, int) {
+      peer.answer(pong);
+      peer.answer(part);
+      peer.wait_until_closed();
+    });
+    ConnectionPool pool(parse_redis_url(server.url()));
+    expect_error_naming(
+        ErrorCode::outcome_unknown, [&] { command(pool, {"GET"}, 200ms); }, "in time");
+  }
+}
+
+TEST(RedisConnection, SilenceBeforeTheRequestChangesNothing) {
+  ScriptedServer server([&](Peer& peer, int) { peer.wait_until_closed(); });
+  ConnectionPool pool(parse_redis_url(server.url()));
+  expect_error_naming(
+      ErrorCode::unavailable, [&] { command(pool, {"GET"}, 200ms); }, "cannot connect", "in time");
+}
+
+TEST(RedisConnection, RequestThatTheServerDoesNotReadEndsByTheDeadline) {
+  std::promise<void> done;
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(pong);
+    done.get_future().wait();
+  });
+  ConnectionPool pool(parse_redis_url(server.url()));
+  const std::string large(std::size_t{32} << 20U, 'x');
+  expect_error(ErrorCode::outcome_unknown, [&] { command(pool, {"SET", "key", large}, 300ms); });
+  done.set_value();
+}
+
+TEST(RedisConnection, NobodyListeningChangesNothing) {
+  ConnectionPool pool(parse_redis_url("redis://127.0.0.1:" + std::to_string(free_port())));
+  expect_error_naming(
+      ErrorCode::unavailable, [&] { command(pool, {"GET"}); }, "refused");
+  ConnectionPool local(parse_redis_url("unix:///nonexistent/redis.sock"));
+  expect_error_naming(
+      ErrorCode::unavailable, [&] { command(local, {"GET"}); }, "No such file");
+}
+
+TEST(RedisConnection, UnknownHostIsNamed) {
+  ConnectionPool pool(parse_redis_url("redis://no-such-host.invalid"));
+  expect_error_naming(
+      ErrorCode::unavailable, [&] { command(pool, {"GET"}); }, "no-such-host.invalid", "resolved");
+}
+
+TEST(RedisConnection, ResolvesNames) {
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(pong);
+    peer.answer("+OK\r\n");
+    peer.wait_until_closed();
+  });
+  // "localhost" may come as ::1 first, where nobody listens.
+  ConnectionPool pool(parse_redis_url("redis://localhost:" + std::to_string(server.port())));
+  EXPECT_EQ(command(pool, {"GET"}), RedisReply{std::string{"OK"}});
+}
+
+TEST(RedisConnection, GarbageIsNotRedis) {
+  for (const std::string garbage :
+       {"HTTP/1.1 400 Bad Request\r\n", "*2\r\n?\r\n", ":12x\r\n", "$-7\r\n", "%1\r\n"}) {
+    SCOPED_TRACE(garbage);
+    expect_error_naming(
+        ErrorCode::unsupported_server, [&] { reply_to(garbage); }, "Redis");
+  }
+}
+
+TEST(RedisConnection, AlertOfATlsPortIsExplained) {
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(std::string("\x15\x03\x01\x00\x02\x02\x46", 7));
+    peer.wait_until_closed();
+  });
+  ConnectionPool pool(parse_redis_url(server.url()));
+  expect_error_naming(
+      ErrorCode::unsupported_server, [&] { command(pool, {"GET"}); }, "rediss://");
+}
+
+TEST(RedisConnection, CloseBeforeAnyAnswerHintsAtTls) {
+  ScriptedServer server([&](Peer& peer, int) { peer.read_command(); });
+  ConnectionPool pool(parse_redis_url(server.url()));
+  expect_error_naming(
+      ErrorCode::unavailable, [&] { command(pool, {"GET"}); }, "rediss://");
+}
+
+// The default action of SIGPIPE would end this process.
+TEST(RedisConnection, WritingToAClosedConnectionRaisesNoSignal) {
+  ScriptedServer server([&](Peer& peer, int) { peer.answer(pong); });
+  const auto url = parse_redis_url(server.url());
+  const auto deadline = detail::redis::deadline_after(patience);
+  detail::redis::Connection connection(url, nullptr, deadline);
+  // The first writing meets the end of the stream, the further ones a reset connection.
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    try {
+      connection.call({"GET"}, deadline);
+      ADD_FAILURE() << "a closed connection answered";
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.error_code() == ErrorCode::outcome_unknown ||
+                  error.error_code() == ErrorCode::unavailable)
+          << error.what();
+    }
+  }
+}
+
+TEST(RedisConnection, AuthenticatesAndSelectsTheDatabase) {
+  std::vector<Words> commands;
+  {
+    ScriptedServer server([&](Peer& peer, int) {
+      for (int command = 0; command < 3; ++command) {
+        commands.push_back(peer.read_command());
+        peer.send("+OK\r\n");
+      }
+      peer.wait_until_closed();
+    });
+    ConnectionPool pool(parse_redis_url(
+        "redis://joe:pass%20word@127.0.0.1:" + std::to_string(server.port()) + "/3"));
+    command(pool, {"GET", "key"});
+  }
+  EXPECT_EQ(commands,
+            (std::vector<Words>{{"AUTH", "joe", "pass word"}, {"SELECT", "3"}, {"GET", "key"}}));
+}
+
+TEST(RedisConnection, RefusedDatabaseIsAWrongArgument) {
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(pong);
+    peer.answer("-ERR DB index is out of range\r\n");
+    peer.wait_until_closed();
+  });
+  ConnectionPool pool(parse_redis_url(server.url() + "/99"));
+  expect_error_naming(
+      ErrorCode::invalid_argument, [&] { command(pool, {"GET"}); }, "/99", "databases");
+}
+
+// G10: those who call while the server is away are not each held up by it.
+TEST(RedisConnection, FailsAtOnceWhileItBacksOff) {
+  std::atomic<int> connections{0};
+  {
+    ScriptedServer server([&](Peer& peer, int) {
+      ++connections;
+      peer.read_command();
+    });
+    ConnectionPool pool(parse_redis_url(server.url()));
+    // The pauses double: after eight failures one is a second long.
+    for (int failure = 0; failure < 8; ++failure) {
+      const int before = connections;
+      while (connections == before) {
+        expect_error(ErrorCode::unavailable, [&] { command(pool, {"GET"}); });
+      }
+    }
+    EXPECT_EQ(connections, 8);
+    for (int call = 0; call < 100; ++call) {
+      expect_error(ErrorCode::unavailable, [&] { command(pool, {"GET"}); });
+    }
+  }
+  EXPECT_LT(connections, 8 + 100);
+}
+
+TEST(RedisConnection, MakesAsManyConnectionsAsCallersAtOnce) {
+  RedisServer server;
+  ConnectionPool pool(parse_redis_url(server.socket_url()));
+  constexpr int callers = 16;
+  std::vector<std::future<RedisReply>> waiting;
+  for (int caller = 0; caller < callers; ++caller) {
+    waiting.push_back(std::async(std::launch::async, [&, caller] {
+      return command(pool, {"BLPOP", "list" + std::to_string(caller), "0"});
+    }));
+  }
+  const std::string blocked = "blocked_clients:" + std::to_string(callers);
+  while (server.cli({"INFO", "clients"}).find(blocked) == std::string::npos) {
+    std::this_thread::yield();
+  }
+  for (int caller = 0; caller < callers; ++caller) {
+    server.cli({"RPUSH", "list" + std::to_string(caller), std::to_string(caller)});
+  }
+  for (int caller = 0; caller < callers; ++caller) {
+    const RedisReply reply = waiting.at(static_cast<std::size_t>(caller)).get();
+    EXPECT_EQ(std::get<RedisReply::Array>(reply.value).at(1), RedisReply{std::to_string(caller)});
+  }
+}
+
+}  // namespace
+}  // namespace workerid::tests

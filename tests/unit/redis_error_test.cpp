@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+//
+// Every answer of a server that matters, in the words of the servers.
+#include "stores/redis/server_error.hpp"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using detail::redis::is_unknown_script;
+using detail::redis::server_error;
+using detail::redis::shown;
+
+struct Answer {
+  std::string text;
+  ErrorCode code;
+  std::string advice;  // part of what the message says to do
+};
+
+const std::vector<Answer>& answers() {
+  static const std::vector<Answer> table{
+      {"LOADING Redis is loading the dataset in memory", ErrorCode::unavailable, "answer soon"},
+      {"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+       ErrorCode::unavailable, "SCRIPT KILL"},
+      {"UNKILLABLE Sorry the script already executed write commands against the dataset.",
+       ErrorCode::unavailable, "script"},
+      {"READONLY You can't write against a read only replica.", ErrorCode::unavailable, "master"},
+      {"READONLY You can't write against a read only replica. script: "
+       "5d0c3a2b, on @user_script:37.",
+       ErrorCode::unavailable, "master"},
+      {"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+       ErrorCode::unavailable, "master"},
+      {"NOREPLICAS Not enough good replicas to write.", ErrorCode::unavailable,
+       "min-replicas-to-write"},
+      {"OOM command not allowed when used memory > 'maxmemory'.", ErrorCode::unavailable,
+       "maxmemory"},
+      {"@user_script: 1: -OOM command not allowed when used memory > 'maxmemory'.",
+       ErrorCode::unavailable, "maxmemory"},
+      {"ERR Error running script (call to f_2f): @user_script:1: @user_script: 1: -READONLY You "
+       "can't write against a read only replica.",
+       ErrorCode::unavailable, "master"},
+      {"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+       "disk.",
+       ErrorCode::unavailable, "disk"},
+      {"CLUSTERDOWN The cluster is down", ErrorCode::unavailable, "CLUSTER INFO"},
+      {"TRYAGAIN Multiple keys request during rehashing of slot", ErrorCode::unavailable, "repeat"},
+      {"MOVED 3999 127.0.0.1:6381", ErrorCode::unavailable, "another node"},
+      {"ASK 3999 127.0.0.1:6381", ErrorCode::unavailable, "another node"},
+      {"ERR max number of clients reached", ErrorCode::unavailable, "maxclients"},
+      {"ERR Error running script: Script killed by user with SCRIPT KILL.", ErrorCode::unavailable,
+       "repeat"},
+      {"NOAUTH Authentication required.", ErrorCode::denied, "password into the URL"},
+      {"WRONGPASS invalid username-password pair or user is disabled.", ErrorCode::denied,
+       "user or the password"},
+      {"NOPERM this user has no permissions to run the 'evalsha' command", ErrorCode::denied,
+       "permissions"},
+      {"ERR The user executing the script can't run this command or subcommand", ErrorCode::denied,
+       "permissions"},
+      {"DENIED Redis is running in protected mode because protected mode is enabled",
+       ErrorCode::denied, "protected mode"},
+      {"ERR AUTH <password> called without any password configured for the default user. Are you "
+       "sure your configuration is correct?",
+       ErrorCode::denied, "the server has none"},
+      {"ERR Client sent AUTH, but no password is set", ErrorCode::denied, "the server has none"},
+      {"ERR DB index is out of range", ErrorCode::invalid_argument, "fewer databases"},
+      {"ERR SELECT is not allowed in cluster mode", ErrorCode::invalid_argument, "database 0"},
+      {"WRONGTYPE Operation against a key holding the wrong kind of value",
+       ErrorCode::corrupt_record, "another program"},
+      {"CROSSSLOT Keys in request don't hash to the same slot", ErrorCode::unsupported_server,
+       "hash tags"},
+      {"NOSCRIPT No matching script. Please use EVAL.", ErrorCode::unsupported_server, "keep"},
+      {"ERR unknown command 'EVALSHA', with args beginning with: ", ErrorCode::unsupported_server,
+       "6.2"},
+      {"ERR Unknown Redis command called from script script: 5d0c3a2b, on @user_script:37.",
+       ErrorCode::unsupported_server, "renamed"},
+      {"ERR Protocol error: invalid multibulk length", ErrorCode::unsupported_server,
+       "Redis commands"},
+      {"ERR something new", ErrorCode::unsupported_server, "unexpected"},
+      {"", ErrorCode::unsupported_server, "unexpected"},
+      {"OOMPH", ErrorCode::unsupported_server, "unexpected"},
+  };
+  return table;
+}
+
+TEST(RedisServerError, HasTheCodeThatSaysWhatToDo) {
+  for (const Answer& answer : answers()) {
+    const Error error = server_error("redis://db:6379/0", answer.text);
+    const std::string text = error.what();
+    EXPECT_EQ(name(error.error_code()), name(answer.code)) << answer.text;
+    EXPECT_NE(text.find(answer.advice), std::string::npos) << text;
+    EXPECT_NE(text.find("redis://db:6379/0"), std::string::npos) << text;
+  }
+}
+
+TEST(RedisServerError, KnowsAScriptThatWasForgottenByItsFirstWord) {
+  EXPECT_TRUE(is_unknown_script("NOSCRIPT No matching script. Please use EVAL."));
+  EXPECT_TRUE(is_unknown_script("NOSCRIPT No matching script."));
+  EXPECT_FALSE(is_unknown_script("NOSCRIPTS"));
+  EXPECT_FALSE(is_unknown_script("ERR NOSCRIPT"));
+}
+
+TEST(RedisServerError, ShowsNoWordOfTheCommand) {
+  const Error error = server_error(
+      "redis://db:6379/0", "ERR unknown command 'AUTH', with args beginning with: 'hunter2'");
+  EXPECT_EQ(std::string{error.what()}.find("hunter2"), std::string::npos) << error.what();
+}
+
+TEST(RedisServerError, IsFitToBeShown) {
+  EXPECT_EQ(shown("ERR a\nb\x1b[2J\xff"), "ERR a?b?[2J?");
+  EXPECT_EQ(shown(std::string(1000, 'x')), std::string(200, 'x') + "...");
+}
+
+}  // namespace
+}  // namespace workerid::tests

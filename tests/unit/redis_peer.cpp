@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "redis_peer.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+namespace workerid::tests {
+
+Peer::~Peer() {
+  ::close(descriptor_);
+}
+
+std::vector<std::string> Peer::read_command() {
+  std::vector<std::string> words;
+  const std::string header = read_line();
+  if (header.empty()) return words;
+  for (int left = std::stoi(header.substr(1)); left > 0; --left) {
+    const std::string size = read_line();
+    std::string word(std::stoul(size.substr(1)), '\0');
+    for (char& byte : word) read_byte(byte);
+    read_line();
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+void Peer::answer(std::string_view reply) {
+  if (!read_command().empty()) send(reply);
+}
+
+void Peer::send(std::string_view bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count <= 0) return;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+void Peer::wait_until_closed() {
+  char byte = 0;
+  while (read_byte(byte)) continue;
+}
+
+std::string Peer::read_line() {
+  std::string line;
+  char byte = 0;
+  while (read_byte(byte) && byte != '\n') {
+    if (byte != '\r') line += byte;
+  }
+  return line;
+}
+
+bool Peer::read_byte(char& byte) const {
+  return ::recv(descriptor_, &byte, 1, 0) == 1;
+}
+
+ScriptedServer::ScriptedServer(std::function<void(Peer&, int)> play)
+    : play_(std::move(play)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size);
+  ::listen(listener_, 64);
+  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+  thread_ = std::thread([this] { serve(); });
+}
+
+ScriptedServer::~ScriptedServer() {
+  ::shutdown(listener_, SHUT_RDWR);  // ends accept(2)
+  thread_.join();
+  ::close(listener_);
+}
+
+void ScriptedServer::serve() const {
+  for (int connection = 0;; ++connection) {
+    const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (descriptor < 0) return;
+    Peer peer(descriptor);
+    play_(peer, connection);
+  }
+}
+
+}  // namespace workerid::tests

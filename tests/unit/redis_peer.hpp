@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+//
+// The other end of a connection, which does exactly what a test says.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace workerid::tests {
+
+/// One accepted connection. Every function ends when the client closes.
+class Peer {
+ public:
+  explicit Peer(int descriptor) : descriptor_(descriptor) {}
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  ~Peer();
+
+  /// The words of the next command; none if the client closed the connection.
+  std::vector<std::string> read_command();
+
+  /// Reads the next command and answers it.
+  void answer(std::string_view reply);
+
+  void send(std::string_view bytes) const;
+
+  /// Returns when the client has closed the connection.
+  void wait_until_closed();
+
+ private:
+  std::string read_line();
+  bool read_byte(char& byte) const;
+
+  int descriptor_;
+};
+
+/// Listens on a loopback port and plays `play` for each connection in turn, the first one with 0.
+/// Ends when the object does: the client has to close its connections before.
+class ScriptedServer {
+ public:
+  explicit ScriptedServer(std::function<void(Peer&, int connection)> play);
+  ScriptedServer(const ScriptedServer&) = delete;
+  ScriptedServer& operator=(const ScriptedServer&) = delete;
+  ~ScriptedServer();
+
+  std::uint16_t port() const noexcept { return port_; }
+  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  void serve() const;
+
+  std::function<void(Peer&, int)> play_;
+  int listener_;
+  std::uint16_t port_;
+  std::thread thread_;
+};
+
+}  // namespace workerid::tests

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+//
+// What the store sends over a connection, and what it makes of the answers.
+#include "stores/redis/scripts.hpp"
+#include "support/expect_error.hpp"
+
+#include <workerid/redis_store.hpp>
+
+#include <chrono>
+#include <deque>
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using Array = RedisReply::Array;
+using Words = std::vector<std::string>;
+
+RedisReply whole(std::int64_t value) {
+  return {value};
+}
+RedisReply text(std::string value) {
+  return {std::move(value)};
+}
+RedisReply array(Array values) {
+  return {std::move(values)};
+}
+RedisReply error(std::string value) {
+  return {RedisReply::ServerError{std::move(value)}};
+}
+
+// Answers what it is told to, and remembers what it was sent.
+class ScriptedConnection final : public RedisConnection {
+ public:
+  RedisReply command(const Words& words, std::chrono::milliseconds timeout) override {
+    commands.push_back(words);
+    timeouts.push_back(timeout);
+    RedisReply reply = std::move(replies.front());
+    replies.pop_front();
+    return reply;
+  }
+  std::string description() const override { return "scripted:"; }
+
+  std::deque<RedisReply> replies;
+  std::vector<Words> commands;
+  std::vector<std::chrono::milliseconds> timeouts;
+};
+
+class RedisStoreTest : public testing::Test {
+ protected:
+  Grant acquire() { return store->acquire(request, 5s); }
+  Grant renew() {
+    return store->renew({.cluster = "c", .worker_id = 5, .token = request.token, .client = {}}, 5s);
+  }
+  void release() {
+    store->release({.cluster = "c",
+                    .worker_id = 5,
+                    .token = request.token,
+                    .last_timestamp_ms = 30,
+                    .client = {}},
+                   5s);
+  }
+
+  void answer(RedisReply reply) { connection->replies.push_back(std::move(reply)); }
+
+  const std::shared_ptr<ScriptedConnection> connection = std::make_shared<ScriptedConnection>();
+  const std::shared_ptr<Store> store = open_redis_store(connection);
+  const AcquireRequest request{.cluster = "c",
+                               .configuration = {1, 10, 60s, 30s, 1s},
+                               .token = Token::random(),
+                               .instance = "pod-0",
+                               .takeover = true,
+                               .owner = "host 1",
+                               .client = {{BootTime{7'999'999ns}, WallTime{1234ms}}, "machine"}};
+};
+
+const RedisReply granted = array(
+    {text("granted"), whole(5), whole(1790000000000001), whole(10), whole(20), whole(60'000)});
+
+TEST_F(RedisStoreTest, SendsOneScriptWithAllKeysInOneSlot) {
+  answer(granted);
+  EXPECT_EQ(acquire(), (Grant{5, 1790000000000001, {10, 20}, 60s}));
+  EXPECT_EQ(
+      connection->commands,
+      (std::vector<Words>{{"EVALSHA", std::string{detail::redis::acquire_script.sha1}, "5",
+                           "{workerid:c}:cluster", "{workerid:c}:records", "{workerid:c}:order",
+                           "{workerid:c}:tokens", "{workerid:c}:instances",
+                           // client: wall, boot, machine
+                           "1234", "7", "machine",
+                           // configuration
+                           "1", "10", "60000", "30000", "1000",
+                           // token, instance, takeover, owner
+                           request.token.text(), "pod-0", "1", "host 1"}}));
+  EXPECT_EQ(connection->timeouts.front(), 5s);
+}
+
+TEST_F(RedisStoreTest, SendsTheTextOfAScriptThatTheServerForgot) {
+  answer(error("NOSCRIPT No matching script. Please use EVAL."));
+  answer(granted);
+  EXPECT_EQ(acquire().worker_id, 5);
+  ASSERT_EQ(connection->commands.size(), 2U);
+  Words expected = connection->commands.at(0);
+  expected.at(0) = "EVAL";
+  expected.at(1) = detail::redis::acquire_script.text;
+  EXPECT_EQ(connection->commands.at(1), expected);
+}
+
+TEST_F(RedisStoreTest, GivesUpOnAServerThatForgetsAtOnce) {
+  answer(error("NOSCRIPT No matching script."));
+  answer(error("NOSCRIPT No matching script."));
+  expect_error(ErrorCode::unsupported_server, [&] { acquire(); });
+}
+
+TEST_F(RedisStoreTest, MapsServerErrors) {
+  answer(error("LOADING Redis is loading the dataset in memory"));
+  expect_error_naming(
+      ErrorCode::unavailable, [&] { renew(); }, "scripted:", "LOADING");
+  answer(error("NOPERM this user has no permissions to run the 'evalsha' command"));
+  expect_error_naming(
+      ErrorCode::denied, [&] { release(); }, "evalsha");
+}
+
+TEST_F(RedisStoreTest, MapsRefusedAcquisitions) {
+  answer(array({text("all_taken"), whole(10), whole(4500)}));
+  const Error exhausted = expect_error(ErrorCode::no_available_id, [&] { acquire(); });
+  EXPECT_EQ(exhausted.retry_after(), 4500ms);
+
+  answer(array({text("other_configuration"), whole(1), whole(20), whole(1), whole(2), whole(3)}));
+  expect_error_naming(
+      ErrorCode::configuration_mismatch, [&] { acquire(); }, "1 to 20", "1 to 10");
+
+  answer(array({text("token_used_up")}));
+  expect_error_naming(
+      ErrorCode::invalid_token, [&] { acquire(); }, "released");
+}
+
+TEST_F(RedisStoreTest, MapsRefusedLeases) {
+  const std::vector<std::pair<RedisReply, ErrorCode>> table{
+      {array({text("unknown_cluster")}), ErrorCode::not_assigned},
+      {array({text("outside_range"), whole(6), whole(9)}), ErrorCode::invalid_worker_id},
+      {array({text("never_granted")}), ErrorCode::not_assigned},
+      {array({text("released_by_another"), whole(7)}), ErrorCode::not_assigned},
+      {array({text("granted_to_another"), whole(7)}), ErrorCode::token_mismatch},
+      {array({text("released_before")}), ErrorCode::not_assigned},
+      {array({text("ended"), whole(12)}), ErrorCode::token_expired},
+  };
+  for (const auto& [reply, code] : table) {
+    answer(reply);
+    expect_error_naming(
+        code, [&] { renew(); }, "worker ID 5", "\"c\"");
+    answer(reply);
+    expect_error_naming(
+        code, [&] { release(); }, "worker ID 5", "\"c\"");
+  }
+  answer(array({text("timestamp_above"), whole(20)}));
+  expect_error_naming(
+      ErrorCode::invalid_argument, [&] { release(); }, "30", "20");
+}
+
+TEST_F(RedisStoreTest, NamesDataThatIsNotItsOwn) {
+  answer(array({text("damaged"), text("{workerid:c}:records"), text("the record of worker ID 3")}));
+  expect_error_naming(
+      ErrorCode::corrupt_record, [&] { acquire(); }, "{workerid:c}:records", "worker ID 3");
+  answer(array({text("newer_format"), whole(2), whole(1)}));
+  expect_error_naming(
+      ErrorCode::unsupported_server, [&] { renew(); }, "format 2");
+}
+
+TEST_F(RedisStoreTest, RefusesRepliesOfTheWrongShape) {
+  const std::vector<RedisReply> shapes{
+      {RedisReply::Nil{}},
+      whole(1),
+      text("OK"),
+      array({}),
+      array({whole(1)}),
+      array({text("granted")}),
+      array({text("granted"), text("5"), whole(1), whole(10), whole(20), whole(60'000)}),
+      array({text("all_taken"), whole(10)}),
+      array({text("ended"), {RedisReply::Nil{}}}),
+      array({text("page"), text("0")}),
+      array({text("something else")}),
+  };
+  for (const RedisReply& shape : shapes) {
+    answer(shape);
+    expect_error_naming(
+        ErrorCode::unsupported_server, [&] { acquire(); }, "wrong shape");
+    answer(shape);
+    expect_error_naming(
+        ErrorCode::unsupported_server, [&] { renew(); }, "wrong shape");
+    answer(shape);
+    expect_error_naming(
+        ErrorCode::unsupported_server, [&] { release(); }, "wrong shape");
+    answer(shape);
+    expect_error_naming(
+        ErrorCode::unsupported_server, [&] { store->inspect("c", 5s); }, "wrong shape");
+  }
+}
+
+RedisReply row(std::int64_t worker_id, std::int64_t lease_end) {
+  return array({whole(worker_id), whole(worker_id + 100), whole(lease_end), whole(lease_end + 50),
+                whole(10), whole(20), whole(0), text("pod"), text("host")});
+}
+
+RedisReply page(const std::string& cursor, Array rows, std::int64_t clock) {
+  return array({text("page"), text(cursor), array(std::move(rows)), whole(clock), whole(999),
+                whole(4), whole(1), whole(10), whole(100), whole(50), whole(0)});
+}
+
+// A scan of a table that grows meanwhile may show a record twice.
+TEST_F(RedisStoreTest, MergesThePagesOfAnInspection) {
+  answer(page("17", {row(3, 1000), row(1, 1000)}, 500));
+  answer(page("0", {row(2, 1000), row(3, 2000)}, 600));
+  const auto view = store->inspect("c", 5s);
+  ASSERT_TRUE(view);
+  EXPECT_EQ(view->configuration, (Configuration{1, 10, 100ms, 50ms, 0ms}));
+  EXPECT_EQ(view->last_epoch, 999U);
+  EXPECT_EQ(view->never_granted, 7);
+  ASSERT_EQ(view->leases.size(), 3U);
+  EXPECT_EQ(view->leases.at(0).worker_id, 1);
+  EXPECT_EQ(view->leases.at(0).lease_left, 500ms);
+  EXPECT_EQ(view->leases.at(1).worker_id, 2);
+  EXPECT_EQ(view->leases.at(1).lease_left, 400ms);
+  EXPECT_EQ(view->leases.at(2).worker_id, 3);
+  EXPECT_EQ(view->leases.at(2).lease_left, 1400ms);
+  EXPECT_EQ(view->leases.at(2).epoch, 103U);
+  EXPECT_EQ(connection->commands.at(0).at(11), "0");
+  EXPECT_EQ(connection->commands.at(1).at(11), "17");
+}
+
+TEST_F(RedisStoreTest, KnowsNothingOfAnUnknownCluster) {
+  answer(array({text("unknown_cluster")}));
+  EXPECT_FALSE(store->inspect("c", 5s).has_value());
+}
+
+TEST_F(RedisStoreTest, RefusesTimesThatTheScriptsCannotCount) {
+  AcquireRequest longer = request;
+  longer.configuration.reuse_delay = std::chrono::milliseconds::max();
+  expect_error_naming(
+      ErrorCode::invalid_argument, [&] { store->acquire(longer, 5s); },
+      std::to_string(std::chrono::milliseconds::max().count()));
+  EXPECT_TRUE(connection->commands.empty());
+}
+
+TEST(RedisStore, NeedsAConnection) {
+  expect_error(ErrorCode::invalid_argument,
+               [] { open_redis_store(std::shared_ptr<RedisConnection>{}); });
+}
+
+}  // namespace
+}  // namespace workerid::tests
