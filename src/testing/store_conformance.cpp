@@ -27,6 +27,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds timeout = std::chrono::seconds{30};
 // Longer than a check takes.
 constexpr milliseconds for_ever = std::chrono::hours{1};
+constexpr milliseconds grain{1};
 
 // ---- Demands ------------------------------------------------------------------------------------
 
@@ -183,11 +184,15 @@ class Pool {
     throw ConformanceFailure("a renewal with a token that nobody has succeeded");
   }
 
-  // At least the time that passed on the store's clock since the pool was made.
+  // At least the time that passed on the store's clock since the pool was made, in its whole
+  // milliseconds.
   milliseconds elapsed() const {
     return passed_ + std::chrono::ceil<milliseconds>(boottime_clock()->now().boot - start_.boot) +
-           milliseconds{1};
+           grain;
   }
+
+  // The same since an earlier reading of `elapsed`.
+  milliseconds elapsed_since(milliseconds start) const { return elapsed() - start + grain; }
 
  private:
   Store& next_handle() { return *handles_.at(turn_++ % handles_.size()); }
@@ -226,7 +231,7 @@ void leaves_alone(Pool& pool, WorkerId worker_id, Operation operation) {
   const LeaseView before = pool.view(worker_id);
   operation();
   const LeaseView after = pool.view(worker_id);
-  const milliseconds passed = pool.elapsed() - start;
+  const milliseconds passed = pool.elapsed_since(start);
   demand_equal("the epoch", after.epoch, before.epoch);
   demand_equal("the instance", after.instance, before.instance);
   demand_equal("the owner", after.owner, before.owner);
@@ -261,7 +266,7 @@ void demand_follows(const Grant& later, const Grant& earlier) {
 // Still leased, unless the machine was so slow that the lease is over since `start`.
 void demand_leased(Pool& pool, WorkerId worker_id, milliseconds start) {
   const LeaseState state = pool.view(worker_id).state;
-  if (pool.elapsed() - start < pool.configuration().lease_time) {
+  if (pool.elapsed_since(start) < pool.configuration().lease_time) {
     demand_equal("the state", state, LeaseState::leased);
   }
 }
@@ -465,7 +470,7 @@ void renewal_extends_and_keeps_the_grant(const StoreSubject& subject) {
     const milliseconds start = pool.elapsed();
     const Grant renewed = pool.renew(holding, renewal);
     const LeaseView view = pool.view(holding.grant.worker_id);
-    const milliseconds passed = pool.elapsed() - start;
+    const milliseconds passed = pool.elapsed_since(start);
     demand_between("the time left", view.lease_left, for_ever - passed, for_ever);
     demand_between("the time to reuse", view.free_in, 2 * for_ever - passed, 2 * for_ever);
     demand_equal("the worker ID", renewed.worker_id, holding.grant.worker_id);
@@ -952,7 +957,7 @@ void inspect_shows_states_and_counts(const StoreSubject& subject) {
   demand_equal("the owner", present.owner, leased.request.owner);
   demand_equal("the reserved range", present.reserved, leased.grant.reserved);
   demand_between("the time left", present.lease_left,
-                 std::max(milliseconds{0}, lease_time - (pool.elapsed() - start)), lease_time);
+                 std::max(milliseconds{0}, lease_time - (pool.elapsed_since(start))), lease_time);
   demand_equal("the number of expired leases", pool.view().count(LeaseState::cooling_down),
                WorkerId{1});
 }
