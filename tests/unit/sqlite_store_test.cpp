@@ -214,7 +214,7 @@ TEST_F(SqliteStore, SaysWhichPermissionIsMissing) {
   const auto expect_denied = [this] {
     const ExitStatus status = as_ordinary_user([this] {
       expect_error_naming(
-          ErrorCode::denied, [this] { open(); }, path.string());
+          ErrorCode::denied, [this] { open(); }, directory.path().string());
       return HasFailure() ? 1 : 0;
     });
     EXPECT_EQ(status, ExitStatus{}) << path;

@@ -18,6 +18,12 @@ constexpr int primary(int result) noexcept {
   return result & 0xff;
 }
 
+// Whether the connection is as good as before.
+constexpr bool passing(int result) noexcept {
+  return primary(result) == SQLITE_BUSY || primary(result) == SQLITE_INTERRUPT ||
+         primary(result) == SQLITE_FULL;
+}
+
 struct Explanation {
   ErrorCode code;
   std::string_view what_to_do;
@@ -27,6 +33,7 @@ Explanation explain(int result, int system_error) {
   constexpr std::string_view permissions =
       "the file, its -wal and -shm beside it, and their folder must be writable for this user, and "
       "the file system not be mounted read-only";
+  constexpr Explanation full{ErrorCode::unavailable, "the disk or a quota is full; make room"};
   switch (primary(result)) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -37,8 +44,9 @@ Explanation explain(int result, int system_error) {
     case SQLITE_INTERRUPT:
       return {ErrorCode::unavailable, "the deadline came before the end; allow more time"};
     case SQLITE_FULL:
-      return {ErrorCode::unavailable, "the disk or a quota is full; make room"};
+      return full;
     case SQLITE_IOERR:
+      if (system_error == ENOSPC || system_error == EDQUOT) return full;
       return {ErrorCode::unavailable,
               "reading or writing failed; look at the disk and at the kernel's log"};
     case SQLITE_NOMEM:
@@ -89,10 +97,7 @@ Database::Database(const std::string& path, std::string name, BootTime deadline)
   sqlite3_progress_handler(connection, instructions_between_looks, &Database::out_of_time, this);
   sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  // Closing is then harmless in a child made by fork(2), too, whose locks are not its own; and a
-  // short-lived process does not delete a log that the next one makes again.
-  sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  run("PRAGMA synchronous = FULL", "make commits durable");
+  run("PRAGMA synchronous = FULL", "look into the file");
 }
 
 void Database::run(const char* sql, std::string_view doing) {
@@ -127,10 +132,16 @@ void Database::commit() {
   if (result == SQLITE_OK) return;
   if (primary(result) == SQLITE_FULL) throw error(result, "commit");
   // G5: the log may hold the whole transaction although making it durable failed.
+  failed_ = true;
   throw Error(ErrorCode::outcome_unknown, failure(result, "commit"));
 }
 
-Error Database::error(int result, std::string_view doing) const {
+void Database::close_without_writing() noexcept {
+  sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+Error Database::error(int result, std::string_view doing) {
+  failed_ = failed_ || !passing(result);
   const int system_error = sqlite3_system_errno(connection_.get());
   return Error(explain(result, system_error).code, failure(result, doing));
 }
@@ -227,8 +238,8 @@ Transaction::Transaction(Database& database, Access access) : database_(database
 }
 
 Transaction::~Transaction() {
-  // SQLite has rolled back by itself after some errors. A failure is seen by `Database::idle`.
-  if (!database_.idle()) {
+  // SQLite has rolled back by itself after some errors. A failure is seen by `Database::ready`.
+  if (database_.in_transaction()) {
     sqlite3_exec(database_.connection(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
 }

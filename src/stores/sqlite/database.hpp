@@ -34,14 +34,19 @@ class Database {
   /// each other.
   void use_wal();
 
-  /// False inside a transaction.
-  bool idle() const noexcept { return sqlite3_get_autocommit(connection_.get()) != 0; }
+  /// False inside a transaction, and after a failure that opening the file again may mend.
+  bool ready() const noexcept { return !failed_ && !in_transaction(); }
+  bool in_transaction() const noexcept { return sqlite3_get_autocommit(connection_.get()) == 0; }
+
+  /// Lets the destructor write nothing: without this the last connection of all moves the log into
+  /// the file and deletes it.
+  void close_without_writing() noexcept;
 
   sqlite3* connection() const noexcept { return connection_.get(); }
   const std::string& name() const noexcept { return name_; }
 
   /// The error for the result code of a call. `doing` completes "cannot …".
-  Error error(int result, std::string_view doing) const;
+  Error error(int result, std::string_view doing);
 
   /// Ends the transaction; see `Transaction::commit`.
   void commit();
@@ -58,6 +63,7 @@ class Database {
 
   std::string name_;
   BootTime deadline_;
+  bool failed_ = false;
   std::minstd_rand random_;
   std::unique_ptr<sqlite3, Close> connection_;
 };

@@ -37,6 +37,10 @@ Machine read_machine(Database& database) {
   return read_machine(statement, database.name());
 }
 
+std::filesystem::path log_of(const std::filesystem::path& path) {
+  return path.string() + "-wal";
+}
+
 }  // namespace
 
 LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline)
@@ -45,7 +49,18 @@ LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name,
       machine_(this_machine()),
       database_(path.string(), name, deadline),
       records_(set_up()),
+      log_(identity_of(log_of(path))),
       stored_machine_(database_, select_machine) {}
+
+void LeaseFile::check_replacement() const {
+  const auto present = identity_of(path_);
+  if (!present || present == identity_ || !log_ || identity_of(log_of(path_)) != log_) return;
+  throw Error(ErrorCode::unavailable,
+              database_.name() +
+                  ": the file was replaced while it was in use, and the log of the "
+                  "former one is still there; end all processes that use it, remove " +
+                  log_of(path_).string() + " and the -shm beside it, and start them again");
+}
 
 void LeaseFile::check_machine() {
   if (of_this_boot(read_machine(stored_machine_, database_.name()))) return;

@@ -9,6 +9,7 @@
 #include "records.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace workerid::detail::sqlite {
@@ -25,6 +26,11 @@ class LeaseFile {
 
   /// Whether the path still names this file: it may have been deleted or replaced.
   bool current() const { return identity_of(path_) == identity_; }
+
+  /// Checks that another file that has taken this one's place does not stand beside this one's log:
+  /// SQLite would apply that to it.
+  /// Errors: `unavailable`.
+  void check_replacement() const;
 
   /// Checks, inside a transaction, that the file still counts on this boot of this machine.
   void check_machine();
@@ -44,6 +50,7 @@ class LeaseFile {
   Machine machine_;
   Database database_;
   Records records_;
+  std::optional<FileIdentity> log_;
   Statement stored_machine_;
 };
 

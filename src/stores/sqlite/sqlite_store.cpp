@@ -59,8 +59,7 @@ struct SharedFile {
 // The connections of this process, and those that it inherited from its parent by fork(2). A child
 // leaves the latter alone (G11) until it opens a store itself: SQLite would take the locks of the
 // parent, which it still remembers, for the child's, and the child's grants would be lost as soon as
-// the parent ends. Closing them forgets that, and touches nothing else in WAL mode without a
-// checkpoint at the end.
+// the parent ends. Closing them forgets that, and touches nothing of the parent's.
 class Connections {
  public:
   static Connections& of_process() {
@@ -88,6 +87,7 @@ class Connections {
                     "this process was made by fork() while another thread was using a SQLite "
                     "store; let it start a program by exec() before it opens one");
       }
+      if (shared->file) shared->file->database().close_without_writing();
       shared->file.reset();
     }
     std::erase_if(files_, inherited);
@@ -116,7 +116,11 @@ class Operation {
     std::unique_ptr<LeaseFile>& file = shared.file;
     // A holder must not renew in a file that was deleted or replaced: in the new one it learns that
     // it is unknown. Keeping its ID from others until then is G7's work.
-    if (file && !(file->current() && file->database().idle())) file.reset();
+    if (file && !file->current()) {
+      file->check_replacement();
+      file.reset();
+    }
+    if (file && !file->database().ready()) file.reset();
     if (!file) file = std::make_unique<LeaseFile>(path, name, deadline);
     file_ = file.get();
     file_->database().set_deadline(deadline);

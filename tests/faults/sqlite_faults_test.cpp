@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT
+//
+// The SQLite store among processes that are killed, stopped or in the way, on files that vanish and
+// on disks that fill up.
+#include "support/forked_process.hpp"
+#include "support/sqlite_store_test.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <sys/resource.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+class SqliteFaults : public SqliteStoreTest {
+ protected:
+  using Processes = std::vector<std::unique_ptr<ForkedProcess>>;
+
+  // Starts processes that all begin at once; `body` gets their number.
+  static Processes start(int count, const std::function<int(int)>& body) {
+    Processes processes;
+    for (int number = 0; number < count; ++number) {
+      processes.push_back(std::make_unique<ForkedProcess>([&body, number] {
+        ::raise(SIGSTOP);
+        return body(number);
+      }));
+    }
+    for (const auto& process : processes) process->wait_until_stopped();
+    for (const auto& process : processes) process->signal(SIGCONT);
+    return processes;
+  }
+
+  void remove(const std::vector<std::string>& suffixes) const {
+    for (const std::string& suffix : suffixes) std::filesystem::remove(path.string() + suffix);
+  }
+
+  // Another file of the store, all in one piece, with `cluster` c's worker ID 1 granted to `owner`.
+  std::filesystem::path other_file(const std::string& owner) const {
+    const std::filesystem::path other = directory.path() / "other.db";
+    AcquireRequest theirs = request();
+    theirs.owner = owner;
+    open_sqlite_store(other)->acquire(theirs, timeout);
+    return other;
+  }
+
+  void expect_locked(Store& store) const {
+    expect_error_naming(
+        ErrorCode::unavailable, [&] { store.acquire(request(), 200ms); }, "database is locked",
+        "stopped", path.string());
+  }
+};
+
+TEST_F(SqliteFaults, KilledAtAnyMomentLosesNoGrantAndCorruptsNothing) {
+  constexpr int rounds = 40;
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  configuration = {1, 1'000'000, 1h, 1h, 0ms};
+
+  // A line is written before the process goes on, so a kill loses none.
+  const auto notes = [this](int number) {
+    return directory.path() / ("notes-" + std::to_string(number));
+  };
+  const auto work = [&](int number) -> int {
+    std::ofstream file(notes(number));
+    const auto note = [&file](char what, const Grant& grant, const Token& token) {
+      file << what << ' ' << grant.worker_id << ' ' << grant.epoch << ' ' << token.text() << '\n'
+           << std::flush;
+    };
+    for (const auto store = open();;) {
+      const AcquireRequest mine = request();
+      const Grant grant = store->acquire(mine, timeout);
+      note('+', grant, mine.token);
+      renew(*store, grant.worker_id, mine.token);
+      if (grant.epoch % 2 == 0) continue;
+      note('-', grant, mine.token);  // from here on it may be released or not
+      release(*store, grant.worker_id, mine.token);
+    }
+  };
+
+  std::size_t checked = 0;
+  for (int round = 0; round < rounds; ++round) {
+    {
+      const auto processes = start(3, work);
+      std::this_thread::sleep_for(std::chrono::microseconds{random() % 60'000});
+      for (const auto& process : processes) process->signal(SIGKILL);
+      for (const auto& process : processes) EXPECT_EQ(process->wait(), (ExitStatus{0, SIGKILL}));
+    }
+    ASSERT_EQ(run("PRAGMA integrity_check"), "ok");
+    std::map<std::string, Grant> held;
+    for (int number = 0; number < 3; ++number) {
+      std::ifstream file(notes(number));
+      char what = 0;
+      Grant grant;
+      std::string token;
+      while (file >> what >> grant.worker_id >> grant.epoch >> token) {
+        if (what == '+') held[token] = grant;
+        if (what == '-') held.erase(token);
+      }
+    }
+    const auto store = open();
+    for (const auto& [token, grant] : held) {
+      EXPECT_EQ(renew(*store, grant.worker_id, Token::parse(token)).epoch, grant.epoch);
+    }
+    checked += held.size();
+  }
+  EXPECT_GT(checked, 0U);
+}
+
+// Each holder makes a file that must not exist: a witness outside the store.
+TEST_F(SqliteFaults, DozensOfProcessesNeverShareAnId) {
+  constexpr int processes_count = 24;
+  constexpr int grants_each = 15;
+  configuration = {1, 8, 1h, 1h, 0ms};
+  const auto processes = start(processes_count, [this](int) {
+    const auto store = open();
+    for (int granted = 0; granted < grants_each;) {
+      const AcquireRequest mine = request();
+      try {
+        const WorkerId worker_id = store->acquire(mine, timeout).worker_id;
+        const auto witness = directory.path() / ("held-" + std::to_string(worker_id));
+        const int file = ::open(witness.c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (file < 0) return 1;
+        ::close(file);
+        std::filesystem::remove(witness);
+        release(*store, worker_id, mine.token);
+        ++granted;
+      } catch (const Error& error) {
+        if (error.error_code() != ErrorCode::no_available_id) throw;
+      }
+    }
+    return 0;
+  });
+  for (const auto& process : processes) EXPECT_EQ(process->wait(), ExitStatus{});
+  EXPECT_EQ(open()->inspect("c", timeout)->count(LeaseState::free), 8);
+  EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(SqliteFaults, DozensOfProcessesGetDistinctIds) {
+  constexpr int processes_count = 24;
+  constexpr int grants_each = 10;
+  configuration = {0, processes_count * grants_each - 1, 1h, 1h, 1s};
+  const auto processes = start(processes_count, [this](int) {
+    const auto store = open();
+    for (int granted = 0; granted < grants_each; ++granted) acquire(*store);
+    return 0;
+  });
+  for (const auto& process : processes) EXPECT_EQ(process->wait(), ExitStatus{});
+  const auto store = open();
+  const auto leases = store->inspect("c", timeout)->leases;
+  EXPECT_EQ(leases.size(), std::size_t{processes_count * grants_each});
+  std::set<std::uint64_t> epochs;
+  for (const LeaseView& lease : leases) epochs.insert(lease.epoch);
+  EXPECT_EQ(epochs.size(), leases.size());
+  expect_error(ErrorCode::no_available_id, [&] { acquire(*store); });
+}
+
+TEST_F(SqliteFaults, StoppedWriterHoldsOthersUpToTheirDeadlineOnly) {
+  const auto store = open();
+  const AcquireRequest mine = request();
+  store->acquire(mine, timeout);
+  ForkedProcess writer([this] {
+    SqliteFile file(path);
+    file.run("BEGIN IMMEDIATE");
+    ::raise(SIGSTOP);
+    file.run("COMMIT");
+    return 0;
+  });
+  writer.wait_until_stopped();
+
+  std::vector<std::future<void>> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.push_back(std::async(std::launch::async, [&] {
+      expect_error(ErrorCode::unavailable, [&] { store->acquire(request(), 200ms); });
+    }));
+  }
+  for (auto& caller : callers) caller.get();
+  expect_locked(*store);
+  EXPECT_EQ(recorded(*store), 1U);   // looking waits for nobody
+  EXPECT_EQ(recorded(*open()), 1U);  // nor does opening
+
+  writer.signal(SIGCONT);
+  EXPECT_EQ(writer.wait(), ExitStatus{});
+  EXPECT_EQ(renew(*store, 1, mine.token).worker_id, 1);
+  EXPECT_EQ(acquire(*store).worker_id, 2);
+}
+
+TEST_F(SqliteFaults, KilledWriterHoldsNobodyUp) {
+  const auto store = open();
+  ForkedProcess writer([this] {
+    SqliteFile file(path);
+    file.run("BEGIN IMMEDIATE; DELETE FROM records; DELETE FROM machine");
+    ::raise(SIGSTOP);
+    return 0;
+  });
+  writer.wait_until_stopped();
+  expect_locked(*store);
+  writer.signal(SIGKILL);
+  writer.wait();
+  EXPECT_EQ(acquire(*store).worker_id, 1);
+}
+
+TEST_F(SqliteFaults, FileLockedByAnotherProgramIsUnavailable) {
+  run("CREATE TABLE anything (a)");
+  SqliteFile program(path);
+  program.run("BEGIN EXCLUSIVE");
+  expect_error_naming(
+      ErrorCode::unavailable, [&] { open(); }, "database is locked", path.string());
+}
+
+TEST_F(SqliteFaults, DeletedFileEndsTheLeasesInIt) {
+  const auto store = open();
+  const std::vector<std::vector<std::string>> deletions{{"", "-wal", "-shm"}, {""}};
+  for (const auto& suffixes : deletions) {
+    const AcquireRequest mine = request();
+    store->acquire(mine, timeout);
+    renew(*store, 1, mine.token);
+    remove(suffixes);
+    expect_error(ErrorCode::not_assigned, [&] { renew(*store, 1, mine.token); });
+    EXPECT_TRUE(std::filesystem::exists(path));
+    EXPECT_EQ(recorded(*store), 0U);
+  }
+  acquire(*store);
+  EXPECT_EQ(recorded(*open()), 1U);
+  EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(SqliteFaults, DeletedFileOfManyProcessesIsMadeAnew) {
+  constexpr int count = 6;
+  const auto acquire_at_last = [this](Store& store) {
+    for (;;) {
+      try {
+        return acquire(store);
+      } catch (const Error& error) {
+        if (error.error_code() != ErrorCode::unavailable) throw;
+      }
+    }
+  };
+  const auto processes = start(count, [&](int) {
+    const auto store = open();
+    acquire(*store);
+    ::raise(SIGSTOP);
+    acquire_at_last(*store);
+    return 0;
+  });
+  for (const auto& process : processes) process->wait_until_stopped();
+  remove({""});
+  for (const auto& process : processes) process->signal(SIGCONT);
+  for (const auto& process : processes) EXPECT_EQ(process->wait(), ExitStatus{});
+  EXPECT_EQ(recorded(*open()), std::size_t{count});
+  EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(SqliteFaults, ReplacedFileEndsTheLeasesInTheFormerOne) {
+  const auto store = open();
+  const AcquireRequest mine = request();
+  store->acquire(mine, timeout);
+  std::filesystem::rename(other_file("theirs"), path);
+  // SQLite would apply the former file's log to the new one.
+  expect_error_naming(
+      ErrorCode::unavailable, [&] { renew(*store, 1, mine.token); }, "was replaced",
+      path.string() + "-wal");
+  remove({"-wal", "-shm"});
+  expect_error(ErrorCode::token_mismatch, [&] { renew(*store, 1, mine.token); });
+  EXPECT_EQ(store->inspect("c", timeout)->leases.at(0).owner, "theirs");
+  EXPECT_EQ(acquire(*store).worker_id, 2);
+}
+
+TEST_F(SqliteFaults, FileReplacedByAnotherProgramsIsRefused) {
+  const auto store = open();
+  remove({"", "-wal", "-shm"});
+  run("CREATE TABLE anything (a)");
+  expect_error(ErrorCode::corrupt_record, [&] { acquire(*store); });
+  remove({""});
+  EXPECT_EQ(acquire(*store).worker_id, 1);
+}
+
+TEST_F(SqliteFaults, FolderThatVanishedIsMadeAnew) {
+  path = directory.path() / "state" / "leases.db";
+  const auto store = open();
+  acquire(*store);
+  std::filesystem::remove_all(path.parent_path());
+  EXPECT_EQ(acquire(*store).worker_id, 1);
+}
+
+// Lets SQLite's writes fail as on a full disk, without needing one.
+class FullDisk {
+ public:
+  FullDisk() { set(reinterpret_cast<sqlite3_syscall_ptr>(&fail)); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+  ~FullDisk() { set(nullptr); }
+
+ private:
+  static ssize_t fail(int, const void*, std::size_t, off_t) {
+    errno = ENOSPC;
+    return -1;
+  }
+  static void set(sqlite3_syscall_ptr write) {
+    sqlite3_vfs* const files = sqlite3_vfs_find(nullptr);
+    files->xSetSystemCall(files, "pwrite", write);
+    files->xSetSystemCall(files, "pwrite64", write);
+  }
+};
+
+TEST_F(SqliteFaults, FullDiskIsUnavailableAndLosesNoGrant) {
+  const auto store = open();
+  const AcquireRequest mine = request();
+  store->acquire(mine, timeout);
+  const AcquireRequest theirs = request();
+  {
+    const FullDisk full;
+    expect_error_naming(
+        ErrorCode::unavailable, [&] { store->acquire(theirs, timeout); }, "full", "make room");
+    expect_error(ErrorCode::unavailable, [&] { renew(*store, 1, mine.token); });
+    EXPECT_EQ(recorded(*store), 1U);
+  }
+  EXPECT_EQ(renew(*store, 1, mine.token).worker_id, 1);
+  EXPECT_EQ(store->acquire(theirs, timeout).worker_id, 2);
+  EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
+}
+
+// The kernel refuses to let the log grow: the write of a commit fails in the middle.
+TEST_F(SqliteFaults, FileThatMayNotGrowLosesNoGrant) {
+  const AcquireRequest mine = request();
+  open()->acquire(mine, timeout);
+  ForkedProcess child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const auto store = open();
+    renew(*store, 1, mine.token);
+    const rlim_t size = std::filesystem::file_size(path.string() + "-wal");
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    const rlimit limit{size, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const AcquireRequest theirs = request();
+    expect_error(ErrorCode::outcome_unknown, [&] { store->acquire(theirs, timeout); });
+    ::setrlimit(RLIMIT_FSIZE, &unlimited);
+    EXPECT_EQ(store->acquire(theirs, timeout).worker_id, 2);  // G5
+    return HasFailure() ? 1 : 0;
+  });
+  EXPECT_EQ(child.wait(), ExitStatus{});
+  EXPECT_EQ(renew(*open(), 1, mine.token).worker_id, 1);
+  EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
+}
+
+}  // namespace
+}  // namespace workerid::tests
