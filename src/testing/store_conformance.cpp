@@ -957,7 +957,7 @@ void inspect_shows_states_and_counts(const StoreSubject& subject) {
   demand_equal("the owner", present.owner, leased.request.owner);
   demand_equal("the reserved range", present.reserved, leased.grant.reserved);
   demand_between("the time left", present.lease_left,
-                 std::max(milliseconds{0}, lease_time - (pool.elapsed_since(start))), lease_time);
+                 std::max(milliseconds{0}, lease_time - pool.elapsed_since(start)), lease_time);
   demand_equal("the number of expired leases", pool.view().count(LeaseState::cooling_down),
                WorkerId{1});
 }

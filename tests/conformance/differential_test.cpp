@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: MIT
+//
+// Random operations on a store and on the memory store, the model, compared step by step. The seed
+// of a run is printed; WORKERID_TEST_SEED replays it.
+#include "support/redis_server.hpp"
+#include "support/temporary_directory.hpp"
+
+#include <workerid/memory_store.hpp>
+#include <workerid/redis_store.hpp>
+#include <workerid/sqlite_store.hpp>
+#include <workerid/testing/manual_clock.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <gtest/gtest.h>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ManualClock;
+
+constexpr milliseconds timeout = std::chrono::seconds{30};
+
+std::uint64_t seed_of_this_run() {
+  const char* given = std::getenv("WORKERID_TEST_SEED");
+  const std::uint64_t seed =
+      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  std::cout << "replay with WORKERID_TEST_SEED=" << seed << '\n';
+  return seed;
+}
+
+// What an operation did: granted, was refused, or neither.
+struct Outcome {
+  std::optional<Grant> grant;
+  std::optional<ErrorCode> error;
+  std::optional<milliseconds> retry_after;
+};
+
+// How closely two stores can be compared.
+enum class Comparison {
+  exact,     // They share a clock: everything is equal.
+  timeless,  // Each has its own: all but times is equal, and epochs are in the same order.
+};
+
+// Draws operations, does each on both stores, and says where they first differ.
+class Comparator {
+ public:
+  Comparator(Store& model, Store& subject, Comparison comparison, std::uint64_t seed,
+             std::function<void(milliseconds)> let_time_pass,
+             std::function<void(milliseconds)> step_wall = {})
+      : model_(model),
+        subject_(subject),
+        comparison_(comparison),
+        random_(seed),
+        let_time_pass_(std::move(let_time_pass)),
+        step_wall_(std::move(step_wall)) {}
+
+  // The first difference, or nothing.
+  std::optional<std::string> run(int steps) {
+    for (step_ = 0; step_ < steps && !difference_; ++step_) {
+      operate();
+      if (step_ % 25 == 0 || difference_) compare_views();
+    }
+    return difference_;
+  }
+
+  // How often the model answered so: "granted", "released" or an error's name.
+  int count(const std::string& answer) const {
+    const auto found = answers_.find(answer);
+    return found == answers_.end() ? 0 : found->second;
+  }
+
+ private:
+  static constexpr WorkerId low = 8;
+  static constexpr WorkerId high = 21;  // 14 IDs, and one digit more on the way
+
+  struct Known {
+    WorkerId worker_id;
+    Token token;
+  };
+
+  std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
+  bool one_in(std::uint64_t count) { return below(count) == 0; }
+
+  Configuration configuration() const {
+    if (comparison_ == Comparison::exact) {
+      return {low, high, milliseconds{1000}, milliseconds{500}, milliseconds{100}};
+    }
+    return {low, high, std::chrono::hours{10}, std::chrono::hours{10}, milliseconds{0}};
+  }
+
+  // Clocks of any kind; where the store's clock is not the model's, none that it would bound.
+  ClientTime client() {
+    const std::array<std::int64_t, 4> walls{-5, 1000, 1'600'000'000'000, 4'102'444'800'000};
+    const std::uint64_t kinds = comparison_ == Comparison::exact ? walls.size() : walls.size() - 1;
+    const auto spread = static_cast<std::int64_t>(below(100'000));
+    return {{BootTime{}, WallTime{milliseconds{walls.at(below(kinds)) + spread}}}, ""};
+  }
+
+  Token some_token() {
+    if (acquisitions_.empty() || one_in(20)) return drawn_token();
+    return recent(acquisitions_).token;
+  }
+
+  // A token of this run's own draw, so that a seed replays it.
+  Token drawn_token() {
+    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    std::string text;
+    while (text.size() + 1 < Token::text_length) text += digits[below(digits.size())];
+    return Token::parse(text + 'A');
+  }
+
+  // One of the last: of the others nothing is left.
+  template <typename Value>
+  const Value& recent(const std::vector<Value>& values) {
+    return values.at(values.size() - 1 - below(std::min<std::uint64_t>(values.size(), 30)));
+  }
+
+  // Mostly a lease that was granted lately, with its token.
+  Known some_lease() {
+    if (known_.empty() || one_in(10)) {
+      return {low - 1 + static_cast<WorkerId>(below(high - low + 3)), some_token()};
+    }
+    return recent(known_);
+  }
+
+  void operate() {
+    switch (below(10)) {
+      case 0:
+      case 1:
+      case 2:
+        return acquire();
+      case 3:
+      case 4:
+        return renew();
+      case 5:
+      case 6:
+      case 7:
+        return release();
+      default:
+        return pass_time();
+    }
+  }
+
+  void acquire() {
+    AcquireRequest request;
+    request.cluster = "differential";
+    request.configuration = configuration();
+    if (one_in(30)) request.configuration.max_worker_id += 1;
+    const bool repeated = !acquisitions_.empty() && one_in(5);
+    if (repeated) {
+      request = recent(acquisitions_);
+    } else {
+      request.token = drawn_token();
+      if (one_in(2)) request.instance = "instance " + std::to_string(below(6));
+      request.takeover = !request.instance.empty() && one_in(4);
+      request.owner = "owner " + std::to_string(step_);
+    }
+    request.client = client();
+    acquisitions_.push_back(request);
+    std::ostringstream text;
+    text << "acquire" << (repeated ? " again" : "") << (request.takeover ? " by takeover" : "")
+         << ' ' << request.instance;
+    const auto grant =
+        both(text.str(), [&](Store& store) { return store.acquire(request, timeout); });
+    if (grant) known_.push_back({grant->worker_id, request.token});
+  }
+
+  void renew() {
+    const Known lease = some_lease();
+    const auto renewal = static_cast<Renewal>(below(3));
+    const RenewRequest request{"differential", lease.worker_id, lease.token, renewal, client()};
+    both("renew " + std::to_string(lease.worker_id),
+         [&](Store& store) { return store.renew(request, timeout); });
+  }
+
+  void release() {
+    const Known lease = some_lease();
+    ReleaseRequest request{"differential", lease.worker_id, lease.token,
+                           one_in(2),      std::nullopt,    client()};
+    if (one_in(3)) request.last_timestamp_ms = static_cast<std::int64_t>(below(200'000));
+    both("release " + std::to_string(lease.worker_id), [&](Store& store) -> std::optional<Grant> {
+      store.release(request, timeout);
+      return std::nullopt;
+    });
+    // Two released within a millisecond of one clock and not of the other would differ in order.
+    if (comparison_ == Comparison::timeless) let_time_pass_(milliseconds{2});
+  }
+
+  void pass_time() {
+    if (comparison_ == Comparison::timeless) return;
+    let_time_pass_(milliseconds{below(one_in(10) ? 1600 : 120)});
+    if (one_in(20)) step_wall_(milliseconds{static_cast<std::int64_t>(below(200'000)) - 100'000});
+  }
+
+  template <typename Operation>
+  static Outcome outcome_of(Store& store, Operation operation) {
+    try {
+      return {operation(store), std::nullopt, std::nullopt};
+    } catch (const Error& error) {
+      return {std::nullopt, error.error_code(), error.retry_after()};
+    }
+  }
+
+  template <typename Operation>
+  std::optional<Grant> both(const std::string& what, Operation operation) {
+    const Outcome expected = outcome_of(model_, operation);
+    ++answers_[answer(expected)];
+    const Outcome seen = outcome_of(subject_, operation);
+    if (!equal(expected, seen)) differ(what, text(expected), text(seen));
+    return expected.grant;
+  }
+
+  bool equal(const Outcome& expected, const Outcome& seen) {
+    if (expected.error != seen.error || expected.grant.has_value() != seen.grant.has_value() ||
+        expected.retry_after.has_value() != seen.retry_after.has_value()) {
+      return false;
+    }
+    if (comparison_ == Comparison::exact && expected.retry_after != seen.retry_after) return false;
+    return !expected.grant || equal(*expected.grant, *seen.grant);
+  }
+
+  bool equal(const Grant& expected, const Grant& seen) {
+    return expected.worker_id == seen.worker_id && expected.reserved == seen.reserved &&
+           expected.lease_time == seen.lease_time && same_epoch(expected.epoch, seen.epoch);
+  }
+
+  // Epochs of two clocks are not equal, but each of one store's belongs to one of the other's.
+  bool same_epoch(std::uint64_t expected, std::uint64_t seen) {
+    if (comparison_ == Comparison::exact) return expected == seen;
+    const auto found = epochs_.find(expected);
+    if (found != epochs_.end()) return found->second == seen;
+    const bool grows =
+        epochs_.empty() || (epochs_.rbegin()->first < expected && epochs_.rbegin()->second < seen);
+    epochs_[expected] = seen;
+    return grows;
+  }
+
+  void compare_views() {
+    const auto expected = model_.inspect("differential", timeout);
+    const auto seen = subject_.inspect("differential", timeout);
+    if (expected.has_value() != seen.has_value()) {
+      return differ("inspect", expected ? "a cluster" : "none", seen ? "a cluster" : "none");
+    }
+    if (!expected) return;
+    if (expected->configuration != seen->configuration ||
+        expected->never_granted != seen->never_granted ||
+        expected->leases.size() != seen->leases.size() ||
+        !same_epoch(expected->last_epoch, seen->last_epoch)) {
+      return differ("inspect", "another cluster", "this one");
+    }
+    for (std::size_t index = 0; index < expected->leases.size(); ++index) {
+      LeaseView left = expected->leases.at(index);
+      LeaseView right = seen->leases.at(index);
+      if (!same_epoch(left.epoch, right.epoch)) differ("inspect", text(left), text(right));
+      left.epoch = right.epoch;
+      if (comparison_ == Comparison::timeless) {
+        left.lease_left = right.lease_left;
+        left.free_in = right.free_in;
+      }
+      if (left != right) differ("inspect", text(left), text(right));
+    }
+  }
+
+  void differ(const std::string& what, const std::string& expected, const std::string& seen) {
+    if (difference_) return;
+    difference_ = "step " + std::to_string(step_) + ", " + what + ": " + subject_.description() +
+                  " has " + seen + "; the model has " + expected;
+  }
+
+  static std::string answer(const Outcome& outcome) {
+    if (outcome.error) return std::string{name(*outcome.error)};
+    return outcome.grant ? "granted" : "released";
+  }
+
+  static std::string text(const TimestampRange& range) {
+    return std::to_string(range.first_ms) + " to " + std::to_string(range.last_ms);
+  }
+
+  static std::string text(const Outcome& outcome) {
+    if (outcome.grant) {
+      return "worker ID " + std::to_string(outcome.grant->worker_id) + ", epoch " +
+             std::to_string(outcome.grant->epoch) + ", timestamps " + text(outcome.grant->reserved);
+    }
+    return answer(outcome) + " for " +
+           std::to_string(outcome.retry_after.value_or(milliseconds{-1}).count()) + " ms";
+  }
+
+  static std::string text(const LeaseView& view) {
+    return "worker ID " + std::to_string(view.worker_id) + " " + std::string{name(view.state)} +
+           ", epoch " + std::to_string(view.epoch) + ", \"" + view.instance + "\" of \"" +
+           view.owner + "\", left " + std::to_string(view.lease_left.count()) + " ms, free in " +
+           std::to_string(view.free_in.count()) + " ms, timestamps " + text(view.reserved);
+  }
+
+  Store& model_;
+  Store& subject_;
+  Comparison comparison_;
+  std::mt19937_64 random_;
+  std::function<void(milliseconds)> let_time_pass_;
+  std::function<void(milliseconds)> step_wall_;
+  int step_ = 0;
+  std::vector<AcquireRequest> acquisitions_;
+  std::vector<Known> known_;
+  std::map<std::uint64_t, std::uint64_t> epochs_;
+  std::map<std::string, int> answers_;
+  std::optional<std::string> difference_;
+};
+
+// A run that meets no refusals compares nothing of worth.
+void expect_every_answer(const Comparator& comparator, Comparison comparison) {
+  std::vector<std::string> answers{"granted",        "released",         "no_available_id",
+                                   "token_mismatch", "not_assigned",     "configuration_mismatch",
+                                   "invalid_token",  "invalid_worker_id"};
+  if (comparison == Comparison::exact) answers.emplace_back("token_expired");
+  for (const std::string& answer : answers) {
+    EXPECT_GE(comparator.count(answer), 10) << answer;
+  }
+}
+
+class Differential : public ::testing::Test {
+ protected:
+  // A comparator on the model's own clock.
+  Comparator exactly(Store& subject) {
+    return {*model,
+            subject,
+            Comparison::exact,
+            seed_of_this_run(),
+            [this](milliseconds time) { clock->advance(time); },
+            [this](milliseconds step) { clock->step_wall(step); }};
+  }
+
+  static constexpr int steps = 10'000;
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+  std::shared_ptr<Store> model = open_memory_store(clock);
+};
+
+TEST_F(Differential, SqliteFollowsTheModel) {
+  const TemporaryDirectory directory;
+  const auto subject = open_sqlite_store(directory.path() / "leases.db", clock);
+  Comparator comparator = exactly(*subject);
+  EXPECT_EQ(comparator.run(steps), std::nullopt);
+  expect_every_answer(comparator, Comparison::exact);
+}
+
+TEST_F(Differential, RedisFollowsTheModel) {
+  const RedisServer server;
+  const auto subject = open_redis_store(server.socket_url());
+  Comparator comparator(*model, *subject, Comparison::timeless, seed_of_this_run(),
+                        [this](milliseconds time) {
+                          clock->advance(time);
+                          std::this_thread::sleep_for(time);
+                        });
+  EXPECT_EQ(comparator.run(steps), std::nullopt);
+  expect_every_answer(comparator, Comparison::timeless);
+}
+
+// Loses every hundredth release.
+class LosesReleases final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+
+ private:
+  void do_release(const ReleaseRequest& request, milliseconds time) override {
+    if (++count_ % 100 != 0) next().release(request, time);
+  }
+  int count_ = 0;
+};
+
+TEST_F(Differential, SeesALostRelease) {
+  LosesReleases subject(open_memory_store(clock));
+  EXPECT_NE(exactly(subject).run(steps), std::nullopt);
+}
+
+}  // namespace
+}  // namespace workerid::tests
