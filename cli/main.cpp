@@ -13,6 +13,7 @@
 #include <exception>
 #include <iostream>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -20,11 +21,28 @@ namespace workerid::cli {
 
 namespace {
 
+// Words on lines of `width` characters at the most.
+std::string wrapped(const std::string& text, std::size_t width) {
+  std::istringstream words{text};
+  std::string lines;
+  std::size_t length = 0;
+  for (std::string word; words >> word; length += word.size()) {
+    if (length != 0) {
+      const bool fits = length + 1 + word.size() <= width;
+      lines += fits ? ' ' : '\n';
+      length = fits ? length + 1 : 0;
+    }
+    lines += word;
+  }
+  return lines;
+}
+
 class HelpFormatter : public CLI::Formatter {
  public:
-  HelpFormatter() {
-    constexpr std::size_t option_column_width = 26;
-    column_width(option_column_width);
+  HelpFormatter() { column_width(option_column_width); }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    return wrapped(CLI::Formatter::make_option_desc(option), help_width - option_column_width);
   }
 
   std::string make_usage(const CLI::App* command, std::string name) const override {
@@ -32,6 +50,10 @@ class HelpFormatter : public CLI::Formatter {
     if (command->get_name() == "run") usage.insert(usage.size() - 1, " -- COMMAND [ARGUMENT...]");
     return usage;
   }
+
+ private:
+  static constexpr std::size_t option_column_width = 24;
+  static constexpr std::size_t help_width = 96;
 };
 
 bool is_token(const std::string& argument) {
@@ -74,7 +96,7 @@ int perform(std::vector<std::string> arguments) {
   tool.formatter(std::make_shared<HelpFormatter>());
   tool.set_version_flag("--version", "workerid " WORKERID_VERSION, "Print the version and exit");
   tool.set_help_flag("--help,-h", "Print this help and exit");
-  tool.require_subcommand(1);
+  tool.require_subcommand(0, 1);  // none is refused below, in better words
 
   Invocation invocation{.common = CommonOptions::from_environment(), .command_line = {}};
   const std::vector<Command> commands{
@@ -89,6 +111,7 @@ int perform(std::vector<std::string> arguments) {
     tool.parse(std::move(arguments));
     const auto command = std::find_if(commands.begin(), commands.end(),
                                       [](const Command& each) { return each.parser->parsed(); });
+    if (command == commands.end()) return usage_error("there is no command");
     return command->perform();
   } catch (const CLI::Success& help) {
     return tool.exit(help, std::cout, std::cerr);

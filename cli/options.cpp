@@ -76,10 +76,14 @@ void add_lease_options(CLI::App& command, LeaseOptions& lease) {
   CLI::Option* const high =
       add_parsed(command, "--max", options.max_worker_id, parse_integer<WorkerId>, "ID",
                  "The highest worker ID of the cluster (default: 1000)");
-  add_parsed(command, "--worker-bits", lease.worker_bits, parse_integer<int>, "BITS",
-             "All worker IDs of so many bits, 0 to 2^BITS - 1, instead of --min and --max")
-      ->excludes(low)
-      ->excludes(high);
+  CLI::Option* const bits =
+      add_parsed(command, "--worker-bits", lease.worker_bits, parse_integer<int>, "BITS",
+                 "All worker IDs of so many bits, 0 to 2^BITS - 1, instead of --min and --max");
+  bits->excludes(low)->excludes(high);
+  // Without this, --help lists the exclusions once more.
+  low->option_text("ID");
+  high->option_text("ID");
+  bits->option_text("BITS");
   add_parsed(command, "--lease", options.max_lease_time, parse_duration, "TIME",
              "How long a lease lasts without being renewed (default: 5m)");
   add_parsed(command, "--reuse-delay", options.reuse_delay, parse_duration, "TIME",

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+//
+// workerid run, while all goes well: what the command gets, what it does not get, how both end.
+#include "cli/tool.hpp"
+#include "cli/watched.hpp"
+#include "support/temporary_directory.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
+#include <set>
+#include <sstream>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::set<std::string> lines_of(const std::string& text) {
+  std::istringstream lines{text};
+  std::set<std::string> set;
+  for (std::string line; std::getline(lines, line);) set.insert(line);
+  return set;
+}
+
+// Those of `more` that are not in `fewer`.
+std::set<std::string> added(const std::set<std::string>& more, const std::set<std::string>& fewer) {
+  std::set<std::string> added;
+  for (const std::string& line : more) {
+    if (fewer.count(line) == 0) added.insert(line);
+  }
+  return added;
+}
+
+class Run : public ::testing::Test {
+ protected:
+  Result run(std::vector<std::string> command, std::vector<std::string> options = {}) const {
+    return tool(words(std::move(options), std::move(command)));
+  }
+
+  Result shell(const std::string& script, std::vector<std::string> options = {}) const {
+    return run({"sh", "-c", script}, std::move(options));
+  }
+
+  // A run whose command goes on beside the test.
+  Process start(const std::string& script, std::vector<std::string> options = {}) const {
+    return Process(Tool::words(words(std::move(options), {"sh", "-c", script})),
+                   tool.environment());
+  }
+
+  TemporaryDirectory directory;
+  Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
+
+ private:
+  static std::vector<std::string> words(std::vector<std::string> options,
+                                        std::vector<std::string> command) {
+    std::vector<std::string> words{"run", "--max", "10"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.push_back("--");
+    words.insert(words.end(), command.begin(), command.end());
+    return words;
+  }
+};
+
+// The numbers that a command printed, one a line.
+std::vector<pid_t> pids_of(const std::string& output) {
+  std::istringstream numbers{output};
+  std::vector<pid_t> pids;
+  for (pid_t pid = 0; numbers >> pid;) pids.push_back(pid);
+  return pids;
+}
+
+TEST_F(Run, TheCommandKnowsItsIdEpochAndCluster) {
+  const Result result = shell("echo $WORKER_ID $WORKER_ID_EPOCH $WORKER_ID_CLUSTER");
+  EXPECT_EQ(result.status, (ExitStatus{0, 0}));
+  EXPECT_EQ(result.errors, "");
+  const auto epoch = tool.json({"inspect", "1"}).at("epoch").get<std::uint64_t>();
+  EXPECT_EQ(result.output, "1 " + std::to_string(epoch) + " test\n");
+}
+
+TEST_F(Run, BracesBecomeTheId) {
+  EXPECT_EQ(run({"echo", "a{}b", "{}{}", "{", "--x={}", "--", "{}"}).output,
+            "a1b 11 { --x=1 -- 1\n");
+}
+
+TEST_F(Run, TheExitCodeIsTheCommands) {
+  for (const int code : {0, 1, 7, 94, 255}) {
+    EXPECT_EQ(shell("exit " + std::to_string(code), {"--cool-down", "0s"}).status.code, code);
+  }
+  EXPECT_EQ(shell("kill -TERM $$", {"--cool-down", "0s"}).status.code, 128 + SIGTERM);
+  EXPECT_EQ(shell("kill -KILL $$", {"--cool-down", "0s"}).status.code, 128 + SIGKILL);
+}
+
+TEST_F(Run, ACommandThatIsNotThere) {
+  const Result missing = run({"no-such-command-at-all"});
+  EXPECT_EQ(missing.status.code, 127);
+  EXPECT_NE(missing.errors.find("no-such-command-at-all"), std::string::npos) << missing.errors;
+  const Result plain = run({"/etc/passwd"});
+  EXPECT_EQ(plain.status.code, 126);
+  EXPECT_NE(plain.errors.find("/etc/passwd"), std::string::npos) << plain.errors;
+  EXPECT_EQ(run({""}).status.code, 127);
+  EXPECT_EQ(tool.count("leased"), 0);
+}
+
+TEST_F(Run, TheIdIsReleasedAfterwards) {
+  const Result result = shell("true");
+  EXPECT_EQ(result.status.code, 0);
+  EXPECT_EQ(tool.count("leased"), 0);
+  EXPECT_EQ(tool.json({"inspect", "1"}).at("lease_left_ms"), 0);
+}
+
+TEST_F(Run, OnlyTheDocumentedVariablesAreAdded) {
+  Process plain({"env"}, tool.environment());
+  const std::set<std::string> before = lines_of(result_of(plain).output);
+  const std::set<std::string> after = lines_of(run({"env"}).output);
+  const std::set<std::string> new_ones = added(after, before);
+  ASSERT_EQ(new_ones.size(), 3U);
+  auto variable = new_ones.begin();
+  EXPECT_EQ(variable->rfind("WORKER_ID=1", 0), 0U);
+  EXPECT_EQ(std::next(variable)->rfind("WORKER_ID_CLUSTER=test", 0), 0U);
+  EXPECT_EQ(std::next(variable, 2)->rfind("WORKER_ID_EPOCH=", 0), 0U);
+  EXPECT_TRUE(added(before, after).empty());
+}
+
+TEST_F(Run, FormerValuesOfTheVariablesAreReplaced) {
+  const Result result =
+      tool({"run", "--", "env"}, {{"WORKER_ID", "77"}, {"WORKER_ID_CLUSTER", "former"}});
+  const std::set<std::string> variables = lines_of(result.output);
+  EXPECT_EQ(variables.count("WORKER_ID=1"), 1U);
+  EXPECT_EQ(result.output.find("77\n"), std::string::npos);
+  EXPECT_EQ(result.output.find("former"), std::string::npos);
+}
+
+// The files that are open in a command, by number and name; that of the listing itself left out.
+constexpr const char* list_files =
+    "exec ls -l /proc/self/fd | sed -n 's/.* \\([0-9]* -> .*\\)/\\1/p' "
+    "| grep -v -e '-> pipe' -e '-> /proc/' -e /std";
+
+TEST_F(Run, NoOpenFileLeaks) {
+  Process plain({"sh", "-c", list_files}, tool.environment());
+  const std::set<std::string> before = lines_of(result_of(plain).output);
+  EXPECT_EQ(lines_of(shell(list_files).output), before);
+}
+
+TEST_F(Run, TheIdentityFileIsOpenInTheCommandAlone) {
+  const std::string identity = directory.path() / "identity";
+  Process plain({"sh", "-c", list_files}, tool.environment());
+  const std::set<std::string> before = lines_of(result_of(plain).output);
+  const std::set<std::string> new_ones =
+      added(lines_of(shell(list_files, {"--identity-file", identity}).output), before);
+  ASSERT_EQ(new_ones.size(), 1U);
+  EXPECT_NE(new_ones.begin()->find("-> " + identity), std::string::npos) << *new_ones.begin();
+}
+
+TEST_F(Run, OpenFilesOfTheCallerReachTheCommand) {
+  Process caller(
+      {"sh", "-c", "echo given > \"$F\"; exec 7< \"$F\"; exec \"$0\" run -- sh -c 'cat <&7'",
+       WORKERID_TOOL_PATH},
+      {tool.environment().at(0), {"F", directory.path() / "file"}});
+  EXPECT_EQ(result_of(caller).output, "given\n");
+}
+
+TEST_F(Run, TheGuardKeepsNothingOpenButItsOwn) {
+  Process process = start("echo $PPID; exec sleep 1000");
+  ASSERT_TRUE(process.wait_for_output("\n")) << process.errors();
+  const std::string guard = std::to_string(pids_of(process.output()).at(0));
+  std::multiset<std::string> files;
+  // The guard closes what it inherited right after it started the command.
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  const std::multiset<std::string> expected{
+      "/dev/null", "/dev/null", "/dev/null", "anon_inode:[signalfd]", "anon_inode:[timerfd]",
+      "socket"};
+  do {
+    files.clear();
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + guard + "/fd")) {
+      std::error_code gone;
+      const std::string name = std::filesystem::read_symlink(entry.path(), gone).string();
+      files.insert(name.substr(0, name.find(":[") == 6 ? 6 : std::string::npos));
+    }
+  } while (files != expected && std::chrono::steady_clock::now() < deadline);
+  EXPECT_EQ(files, expected);
+}
+
+// The value of a line of /proc/self/status, a mask of signals.
+std::uint64_t mask_of(const std::string& status, const std::string& name) {
+  const std::size_t at = status.find(name + ":");
+  return at == std::string::npos ? ~std::uint64_t{0}
+                                 : std::stoull(status.substr(at + name.size() + 1), nullptr, 16);
+}
+
+constexpr std::uint64_t bit(int signal) {
+  return std::uint64_t{1} << (signal - 1);
+}
+
+TEST_F(Run, SignalsAreAtTheirDefaults) {
+  Process caller(
+      {"sh", "-c", "trap '' PIPE USR1 TERM CHLD; exec \"$0\" run -- cat /proc/self/status",
+       WORKERID_TOOL_PATH},
+      tool.environment());
+  const std::string status = result_of(caller).output;
+  EXPECT_EQ(mask_of(status, "SigIgn"), 0U);
+  EXPECT_EQ(mask_of(status, "SigBlk"), 0U);
+}
+
+TEST_F(Run, NohupReachesTheCommand) {
+  Process caller(
+      {"sh", "-c",
+       "trap '' HUP INT; exec \"$0\" run -- sh -c 'cat /proc/self/status; kill -HUP $PPID'",
+       WORKERID_TOOL_PATH},
+      tool.environment());
+  const Result result = result_of(caller);
+  EXPECT_EQ(result.status, (ExitStatus{0, 0}));
+  EXPECT_EQ(mask_of(result.output, "SigIgn"), bit(SIGHUP) | bit(SIGINT));
+}
+
+TEST_F(Run, SignalsAreForwarded) {
+  for (const auto& [name, number] : std::vector<std::pair<std::string, int>>{{"HUP", SIGHUP},
+                                                                             {"INT", SIGINT},
+                                                                             {"QUIT", SIGQUIT},
+                                                                             {"TERM", SIGTERM},
+                                                                             {"USR1", SIGUSR1},
+                                                                             {"USR2", SIGUSR2},
+                                                                             {"WINCH", SIGWINCH}}) {
+    Process process(Tool::words({"run", "--", "sh", "-c",
+                                 "trap 'echo got " + name + "; exit 42' " + name +
+                                     "; echo ready; while :; do sleep 0.01; done"}),
+                    tool.environment());
+    ASSERT_TRUE(process.wait_for_output("ready")) << process.errors();
+    process.signal(number);
+    EXPECT_EQ(process.wait(), (ExitStatus{42, 0})) << name;
+    EXPECT_EQ(process.output(), "ready\ngot " + name + "\n");
+  }
+}
+
+TEST_F(Run, ASignalWhileWaitingForAnIdEndsTheTool) {
+  Process holder(Tool::words({"run", "--max", "1", "--lease", "30s", "--", "sh", "-c",
+                              "echo ready; exec sleep 1000"}),
+                 tool.environment());
+  ASSERT_TRUE(holder.wait_for_output("ready")) << holder.errors();
+  Process waiting(
+      Tool::words({"run", "--max", "1", "--lease", "30s", "--wait", "1h", "--", "true"}),
+      tool.environment());
+  // It reads the cluster's file before it waits.
+  ASSERT_FALSE(waiting.wait_for(200ms)) << waiting.errors();
+  waiting.signal(SIGTERM);
+  EXPECT_EQ(waiting.wait(), (ExitStatus{0, SIGTERM}));
+}
+
+TEST_F(Run, WhatTheCommandLeavesBehindIsEnded) {
+  const Result result = shell(
+      "sleep 1000 & echo $!; (setsid sleep 1001 & echo $!); sh -c 'sleep 1002 & echo $!'; exit 7");
+  EXPECT_EQ(result.status.code, 7) << result.errors;
+  const std::vector<pid_t> left = pids_of(result.output);
+  ASSERT_EQ(left.size(), 3U);
+  for (const pid_t pid : left) EXPECT_NE(::kill(pid, 0), 0) << pid;
+  EXPECT_EQ(tool.count("leased"), 0);
+}
+
+TEST_F(Run, WhatIsLeftGetsSigtermFirstAndSigkillAfterTheGrace) {
+  const std::string log = directory.path() / "log";
+  const std::string stubborn =
+      "sh -c 'trap \"echo term >> " + log + "\" TERM; echo $$; while :; do sleep 0.01; done'";
+  const Result result = shell("mkfifo \"" + log + ".pipe\"; " + stubborn + " > \"" + log +
+                                  ".pipe\" & read pid < \"" + log + ".pipe\"; echo $pid; exit 7",
+                              {"--grace", "300ms"});
+  EXPECT_EQ(result.status.code, 7) << result.errors;
+  EXPECT_NE(read_file(log).find("term"), std::string::npos);
+  EXPECT_NE(::kill(pids_of(result.output).at(0), 0), 0);
+}
+
+TEST_F(Run, TheIdIsHeldUntilTheLastOneIsGone) {
+  Process process(Tool::words({"run", "--grace", "1h", "--lease", "10s", "--", "sh", "-c",
+                               "sh -c 'trap : TERM; echo $$; while :; do sleep 0.01; done' & "
+                               "while :; do sleep 0.01; done"}),
+                  tool.environment());
+  ASSERT_TRUE(process.wait_for_output("\n")) << process.errors();
+  const Watched leftover{pids_of(process.output()).at(0)};
+  const Watched command{parent_of(leftover.pid())};
+  command.signal(SIGKILL);
+  ASSERT_TRUE(command.ends_within(30s));
+  EXPECT_EQ(tool.count("leased"), 1);
+  EXPECT_EQ(process.wait(), (ExitStatus{128 + SIGKILL, 0}));
+  EXPECT_TRUE(leftover.ends_within(0ms));
+  EXPECT_EQ(tool.count("leased"), 0);
+}
+
+TEST_F(Run, ProcessesOfTheCallerAreLeftAlone) {
+  Process caller({"sh", "-c", "sleep 1000 & echo $!; exec \"$0\" run -- true", WORKERID_TOOL_PATH},
+                 tool.environment());
+  ASSERT_TRUE(caller.wait_for_output("\n"));
+  const Watched sleeper{pids_of(caller.output()).at(0)};
+  EXPECT_EQ(caller.wait(), (ExitStatus{0, 0}));
+  EXPECT_FALSE(sleeper.ends_within(0ms));
+  sleeper.signal(SIGKILL);
+}
+
+TEST_F(Run, ANestedRunHoldsAnIdOfItsOwn) {
+  const Result result =
+      run({WORKERID_TOOL_PATH, "run", "--max", "10", "--", "sh", "-c", "echo {}; echo $WORKER_ID"});
+  EXPECT_EQ(result.status, (ExitStatus{0, 0})) << result.errors;
+  EXPECT_EQ(result.output, "1\n2\n");
+}
+
+TEST_F(Run, MessagesMayBeJson) {
+  const Result result = tool({"run", "--output", "json", "--", "no-such-command-at-all"});
+  EXPECT_EQ(result.status.code, 127);
+  EXPECT_NE(nlohmann::json::parse(result.errors).at("message").get<std::string>().find("no-such"),
+            std::string::npos);
+}
+
+// A run in a terminal of its own.
+class Terminal {
+ public:
+  explicit Terminal(const std::vector<std::string>& words, const Environment& environment) {
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    pid_ = ::forkpty(&terminal_, nullptr, nullptr, nullptr);
+    if (pid_ != 0) return;
+    for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
+    ::execv(arguments.front(), arguments.data());
+    ::_exit(127);
+  }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+  ~Terminal() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    ::close(terminal_);
+  }
+
+  void type(char character) const { ASSERT_EQ(::write(terminal_, &character, 1), 1); }
+
+  // Waits until `text` was shown.
+  bool shows(const std::string& text) {
+    while (shown_.find(text) == std::string::npos) {
+      pollfd readable{.fd = terminal_, .events = POLLIN, .revents = 0};
+      char character = 0;
+      if (::poll(&readable, 1, 30'000) != 1 || ::read(terminal_, &character, 1) != 1) return false;
+      shown_ += character;
+    }
+    return true;
+  }
+
+  pid_t pid() const noexcept { return pid_; }
+  const std::string& shown() const noexcept { return shown_; }
+
+ private:
+  int terminal_ = -1;
+  pid_t pid_ = -1;
+  std::string shown_;
+};
+
+TEST_F(Run, ControlCReachesTheCommandOnce) {
+  Terminal terminal(Tool::words({"run", "--", "sh", "-c",
+                                 "n=0; trap 'n=$((n+1)); echo interrupted' INT; "
+                                 "trap 'echo count=$n.; exit' USR1; echo ready; "
+                                 "while :; do sleep 0.01; done"}),
+                    tool.environment());
+  ASSERT_TRUE(terminal.shows("ready")) << terminal.shown();
+  constexpr char control_c = 3;
+  terminal.type(control_c);
+  ASSERT_TRUE(terminal.shows("interrupted")) << terminal.shown();
+  // Signals are forwarded in the order of their numbers: an interrupt would come before it.
+  ::kill(terminal.pid(), SIGUSR1);
+  EXPECT_TRUE(terminal.shows("count=1.")) << terminal.shown();
+}
+
+}  // namespace
+}  // namespace workerid::tests

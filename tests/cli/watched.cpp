@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#include "cli/watched.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <poll.h>
+#include <stdexcept>
+#include <string>
+#include <sys/syscall.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace workerid::tests {
+
+Watched::Watched(pid_t pid)
+    : pid_(pid), descriptor_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {
+  if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "pidfd_open");
+}
+
+Watched::~Watched() {
+  ::close(descriptor_);
+}
+
+void Watched::signal(int number) const {
+  if (::syscall(SYS_pidfd_send_signal, descriptor_, number, nullptr, 0) != 0) {
+    throw std::system_error(errno, std::generic_category(), "pidfd_send_signal");
+  }
+}
+
+bool Watched::ends_within(std::chrono::milliseconds timeout) const {
+  pollfd ended{.fd = descriptor_, .events = POLLIN, .revents = 0};
+  return ::poll(&ended, 1, static_cast<int>(timeout.count())) == 1;
+}
+
+pid_t parent_of(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string word; status >> word;) {
+    pid_t parent = 0;
+    if (word == "PPid:" && status >> parent) return parent;
+  }
+  throw std::runtime_error("process " + std::to_string(pid) + " has no parent");
+}
+
+}  // namespace workerid::tests

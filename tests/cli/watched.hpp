@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+//
+// A process that the test did not start itself.
+#pragma once
+
+#include <chrono>
+#include <sys/types.h>
+
+namespace workerid::tests {
+
+/// Watches a process that is alive now; a later one with its number is not taken for it.
+class Watched {
+ public:
+  explicit Watched(pid_t pid);
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+  ~Watched();
+
+  pid_t pid() const noexcept { return pid_; }
+  void signal(int number) const;
+
+  /// True if it ends within `timeout`.
+  bool ends_within(std::chrono::milliseconds timeout) const;
+
+ private:
+  pid_t pid_;
+  int descriptor_;
+};
+
+/// The process that started `pid`.
+pid_t parent_of(pid_t pid);
+
+}  // namespace workerid::tests

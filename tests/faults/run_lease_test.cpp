@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+//
+// workerid run, when it, its guard or the store is killed or stopped: the command is dead before its
+// lease ends (G1, G2).
+#include "cli/tool.hpp"
+#include "cli/watched.hpp"
+#include "support/redis_server.hpp"
+#include "support/temporary_directory.hpp"
+
+#include <workerid/clock.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr ExitStatus lease_lost{94, 0};
+
+// The first and last sign of life of a run_beat.
+struct Beats {
+  BootTime first;
+  BootTime last;
+};
+
+Beats beats_in(const std::filesystem::path& path) {
+  std::istringstream numbers{read_file(path)};
+  std::vector<BootTime> beats;
+  for (std::int64_t time_ns = 0; numbers >> time_ns;) {
+    beats.emplace_back(std::chrono::nanoseconds{time_ns});
+  }
+  if (beats.empty()) return {BootTime::max(), BootTime::min()};
+  return {beats.front(), beats.back()};
+}
+
+// Waits until a run_beat lives.
+bool wait_for_beats(const std::filesystem::path& path) {
+  const BootTime give_up = BootClock::now() + 60s;
+  while (read_file(path).empty()) {
+    if (BootClock::now() > give_up) return false;
+  }
+  return true;
+}
+
+std::vector<pid_t> pids_of(const std::string& output) {
+  std::istringstream numbers{output};
+  std::vector<pid_t> pids;
+  for (pid_t pid = 0; numbers >> pid;) pids.push_back(pid);
+  return pids;
+}
+
+class RunFaults : public ::testing::Test {
+ protected:
+  static std::vector<std::string> run(std::vector<std::string> options,
+                                      std::vector<std::string> command) {
+    std::vector<std::string> words{WORKERID_TOOL_PATH, "run", "--max", "1", "--lease", "2s"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.push_back("--");
+    words.insert(words.end(), command.begin(), command.end());
+    return words;
+  }
+
+  TemporaryDirectory directory;
+  std::filesystem::path first = directory.path() / "first";
+  std::filesystem::path second = directory.path() / "second";
+  Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
+};
+
+// A server that stops answering; the command ignores SIGTERM.
+class RunWithoutServer : public RunFaults, public ::testing::WithParamInterface<int> {};
+
+TEST_P(RunWithoutServer, EndsTheCommandBeforeValidityDoes) {
+  const RedisServer server;
+  const Tool on_redis{server.url()};
+  Process process(run({"--grace", "300ms"}, {WORKERID_BEAT, first}), on_redis.environment());
+  ASSERT_TRUE(wait_for_beats(first)) << process.errors();
+  server.signal(GetParam());
+  // What the server answered by now was asked for before now.
+  const BootTime validity_ends_by = BootClock::now() + 2s;
+  EXPECT_EQ(process.wait(), lease_lost) << process.errors();
+  EXPECT_LT(beats_in(first).last, validity_ends_by);
+  EXPECT_NE(process.errors().find("SIGTERM"), std::string::npos) << process.errors();
+  if (GetParam() == SIGSTOP) server.signal(SIGCONT);
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, RunWithoutServer, ::testing::Values(SIGSTOP, SIGKILL),
+                         [](const auto& fault) {
+                           return std::string{fault.param == SIGSTOP ? "Stopped" : "Killed"};
+                         });
+
+TEST_F(RunFaults, ACommandThatHeedsSigtermHasTheGrace) {
+  const RedisServer server;
+  const Tool on_redis{server.url()};
+  Process process(run({}, {"sh", "-c",
+                           "trap 'echo told; exit 0' TERM; echo ready; "
+                           "while :; do sleep 0.01; done"}),
+                  on_redis.environment());
+  ASSERT_TRUE(process.wait_for_output("ready")) << process.errors();
+  server.signal(SIGKILL);
+  EXPECT_EQ(process.wait(), lease_lost) << process.errors();
+  EXPECT_EQ(process.output(), "ready\ntold\n");
+}
+
+TEST_F(RunFaults, ALeaseThatSomebodyEndedEndsTheCommand) {
+  const RedisServer server;
+  const Tool on_redis{server.url()};
+  Process process(run({}, {WORKERID_BEAT, first}), on_redis.environment());
+  ASSERT_TRUE(wait_for_beats(first)) << process.errors();
+  server.cli({"FLUSHALL"});
+  EXPECT_EQ(process.wait(), lease_lost) << process.errors();
+}
+
+TEST_F(RunFaults, AStoppedRunLosesItsIdAndItsCommandDiesFirst) {
+  Process stopped(run({}, {WORKERID_BEAT, first}), tool.environment());
+  ASSERT_TRUE(wait_for_beats(first)) << stopped.errors();
+  stopped.signal(SIGSTOP);
+  const auto lease_left = tool.json({"inspect", "1"}).at("lease_left_ms").get<std::int64_t>();
+  const BootTime lease_ends_by = BootClock::now() + std::chrono::milliseconds{lease_left};
+
+  Process newcomer(run({"--wait", "60s"}, {WORKERID_BEAT, second}), tool.environment());
+  ASSERT_TRUE(wait_for_beats(second)) << newcomer.errors();
+  EXPECT_LT(beats_in(first).last, lease_ends_by);
+  EXPECT_LT(beats_in(first).last, beats_in(second).first);  // G1
+
+  stopped.signal(SIGCONT);
+  EXPECT_EQ(stopped.wait(), lease_lost) << stopped.errors();
+  EXPECT_FALSE(newcomer.wait_for(0ms)) << newcomer.errors();
+}
+
+// The command, a child of its own, and one that left its session and group.
+constexpr const char* family =
+    "sleep 1000 & echo $!; (setsid sleep 1001 & echo $!); echo $$; exec sleep 1002";
+
+class RunFamily : public RunFaults {
+ protected:
+  void SetUp() override {
+    const std::vector<pid_t> pids = [&] {
+      while (pids_of(process.output()).size() < 3) {
+        EXPECT_FALSE(process.wait_for(1ms)) << process.errors();
+      }
+      return pids_of(process.output());
+    }();
+    guard = std::make_unique<Watched>(parent_of(pids.at(2)));
+    for (const pid_t pid : pids) members.push_back(std::make_unique<Watched>(pid));
+  }
+
+  void expect_all_gone() const {
+    for (const auto& member : members) EXPECT_TRUE(member->ends_within(30s)) << member->pid();
+    EXPECT_TRUE(guard->ends_within(30s));
+  }
+
+  Process process{run({}, {"sh", "-c", family}), tool.environment()};
+  std::unique_ptr<Watched> guard;
+  std::vector<std::unique_ptr<Watched>> members;
+};
+
+TEST_F(RunFamily, AllIsGoneWhenRunIsKilled) {
+  process.signal(SIGKILL);
+  expect_all_gone();
+}
+
+TEST_F(RunFamily, AllIsGoneWhenTheGuardIsKilled) {
+  guard->signal(SIGKILL);
+  EXPECT_EQ(process.wait(), (ExitStatus{128 + SIGKILL, 0}));
+  for (const auto& member : members) EXPECT_TRUE(member->ends_within(0ms)) << member->pid();
+  EXPECT_EQ(tool.count("leased"), 0);
+}
+
+TEST_F(RunFamily, AllIsGoneWhenRunIsStoppedForTooLong) {
+  process.signal(SIGSTOP);
+  expect_all_gone();
+  process.signal(SIGCONT);
+  EXPECT_EQ(process.wait(), lease_lost);
+}
+
+TEST_F(RunFamily, AStoppedGuardCanDelayNothing) {
+  guard->signal(SIGSTOP);
+  // Nothing renews the lease of a store that is not there any more.
+  std::filesystem::remove_all(directory.path());
+  EXPECT_EQ(process.wait(), lease_lost) << process.errors();
+  expect_all_gone();
+}
+
+TEST_F(RunFamily, TheGuardIgnoresWhatOthersAreToldToDo) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGTSTP}) guard->signal(number);
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait(), (ExitStatus{128 + SIGTERM, 0}));
+  expect_all_gone();
+}
+
+// A crash loop of one process uses up no IDs, and gets the same one each time.
+TEST(RunIdentity, FiftyKillsInARowKeepTheId) {
+  const TemporaryDirectory directory;
+  const Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
+  const std::string identity = directory.path() / "identity";
+  for (int round = 0; round < 50; ++round) {
+    Process process(Tool::words({"run", "--max", "3", "--wait", "30s", "--identity-file", identity,
+                                 "--", "sh", "-c", "echo $WORKER_ID; exec sleep 1000"}),
+                    tool.environment());
+    ASSERT_TRUE(process.wait_for_output("\n")) << process.errors();
+    ASSERT_EQ(process.output(), "1\n") << "round " << round;
+    process.signal(SIGKILL);
+    process.wait();
+  }
+  EXPECT_EQ(tool.json({"list"}).at("leases").size(), 1U);
+}
+
+// The lock lasts as long as anything that uses the ID, not just as long as run.
+TEST(RunIdentity, IsLockedUntilTheWholeFamilyIsGone) {
+  const TemporaryDirectory directory;
+  const Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
+  const std::string identity = directory.path() / "identity";
+  const std::filesystem::path beats = directory.path() / "beats";
+  // The one that beats has closed all files that it inherited.
+  Process process(
+      Tool::words(
+          {"run", "--max", "3", "--identity-file", identity, "--", "bash", "-c",
+           "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -gt 2 ] && eval \"exec $n>&-\"; "
+           "done 2>/dev/null; exec \"$0\" \"$1\"",
+           WORKERID_BEAT, beats}),
+      tool.environment());
+  ASSERT_TRUE(wait_for_beats(beats)) << process.errors();
+  process.signal(SIGKILL);
+  const Result next = tool({"run", "--max", "3", "--wait", "30s", "--identity-file", identity, "--",
+                            "sh", "-c", "echo $WORKER_ID; cp \"$0\" \"$0.seen\"", beats});
+  EXPECT_EQ(next.output, "1\n") << next.errors;
+  EXPECT_EQ(read_file(beats), read_file(beats.string() + ".seen"));  // no beat since
+}
+
+}  // namespace
+}  // namespace workerid::tests
