@@ -119,8 +119,9 @@ test_relocatable() {
   hits=$(grep -rnF -e "$SOURCE_DIR/" -e "$BINARY_DIR" -e "$WORK_DIR" \
     "$prefix/$LIBDIR/cmake" "$prefix/$LIBDIR/pkgconfig" "$prefix/include" || true)
   if [ -n "$hits" ]; then fail "these lines name a directory of the build:" "$hits"; fi
-  "$prefix/bin/workerid" --version
 }
+
+test_demo() { "$SOURCE_DIR/scripts/demo" --tool "$prefix/bin/workerid"; }
 
 test_find_package() { use_by_find_package find_package "$prefix"; }
 
