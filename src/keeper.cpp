@@ -122,9 +122,10 @@ ClientTime client_time(const Moment& moment) {
   return {moment, machine};
 }
 
-LeaseControl::LeaseControl(std::shared_ptr<Keeper> keeper, std::string cluster, Token token,
-                           LeaseMachine machine, std::shared_ptr<void> claim)
-    : keeper_(std::move(keeper)),
+LeaseControl::LeaseControl(Keeper& keeper, std::string cluster, Token token, LeaseMachine machine,
+                           std::shared_ptr<void> claim)
+    : keeper_(keeper),
+      clock_(keeper.clock()),
       cluster_(std::move(cluster)),
       token_(token),
       worker_id_(machine.grant().worker_id),
@@ -149,7 +150,7 @@ bool LeaseControl::held() const noexcept {
   const BootTime boot_deadline = boot_deadline_.load(std::memory_order_acquire);
   const WallTime wall_deadline = wall_deadline_.load(std::memory_order_acquire);
   const LeaseMachine::Validity validity{boot_deadline, wall_deadline};
-  return !forked() && validity.covers(keeper_->clock().now());  // G1, G2, G11
+  return !forked() && validity.covers(clock_->now());  // G1, G2, G11
 }
 
 Lease::State LeaseControl::state() const noexcept {
@@ -178,7 +179,7 @@ TimestampRange LeaseControl::reserved() const noexcept {
 
 std::optional<Error> LeaseControl::loss() const {
   // The mutex may have been locked when the process was forked.
-  return forked() ? std::nullopt : keeper_->loss(*this);
+  return forked() ? std::nullopt : keeper_.loss(*this);
 }
 
 struct Keeper::Shared {
@@ -280,14 +281,14 @@ Keeper::~Keeper() {
   shared_->wakeup.notify();
 }
 
-const Clock& Keeper::clock() const noexcept {
-  return *shared_->clock;
+const std::shared_ptr<Clock>& Keeper::clock() const noexcept {
+  return shared_->clock;
 }
 
 std::shared_ptr<LeaseControl> Keeper::keep(const std::string& cluster, const Token& token,
                                            LeaseMachine machine, std::shared_ptr<void> claim) {
-  auto lease = std::make_shared<LeaseControl>(shared_from_this(), cluster, token,
-                                              std::move(machine), std::move(claim));
+  auto lease =
+      std::make_shared<LeaseControl>(*this, cluster, token, std::move(machine), std::move(claim));
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->tell(*lease);
@@ -295,7 +296,9 @@ std::shared_ptr<LeaseControl> Keeper::keep(const std::string& cluster, const Tok
     if (!thread_.started()) thread_.start([shared = shared_] { run(*shared); });
   }
   shared_->wakeup.notify();
-  return lease;
+  const auto both = std::make_shared<std::pair<std::shared_ptr<Keeper>, decltype(lease)>>(
+      shared_from_this(), lease);
+  return {both, lease.get()};
 }
 
 void Keeper::run(Shared& shared) {
@@ -304,7 +307,6 @@ void Keeper::run(Shared& shared) {
     if (!shared.due.empty() && shared.due.begin()->first <= shared.clock->now().boot) {
       const std::shared_ptr<LeaseControl> lease = shared.due.begin()->second;
       shared.step(lock, lease);
-      // The last reference to a lease, and so to the keeper, may go here: not under the lock.
       lock.unlock();
     } else {
       const BootTime until = shared.due.empty() ? BootTime::max() : shared.due.begin()->first;
@@ -315,25 +317,25 @@ void Keeper::run(Shared& shared) {
   }
 }
 
-std::optional<Error> Keeper::release(const std::shared_ptr<LeaseControl>& lease) {
+std::optional<Error> Keeper::release(LeaseControl& lease) {
   std::unique_lock lock(shared_->mutex);
-  LeaseMachine& machine = lease->machine_;
+  LeaseMachine& machine = lease.machine_;
   if (!Shared::alive(machine)) return std::nullopt;
-  machine.release(clock().now());
-  shared_->tell(*lease);  // not held any more before the request is sent
-  shared_->unschedule(*lease);
+  machine.release(clock()->now());
+  shared_->tell(lease);  // not held any more before the request is sent
+  shared_->unschedule(lease);
   Wakeup nobody;
   for (;;) {
-    const Moment now = clock().now();
+    const Moment now = clock()->now();
     const LeaseMachine::Action action = machine.next(now);
     if (const auto* wait = std::get_if<LeaseMachine::Wait>(&action)) {
       lock.unlock();
       shared_->clock->wait_until(nobody, wait->until);
       lock.lock();
     } else if (const auto* release = std::get_if<LeaseMachine::Release>(&action)) {
-      const ReleaseRequest request{.cluster = lease->cluster(),
-                                   .worker_id = lease->worker_id(),
-                                   .token = lease->token(),
+      const ReleaseRequest request{.cluster = lease.cluster(),
+                                   .worker_id = lease.worker_id(),
+                                   .token = lease.token(),
                                    .strict = false,
                                    .last_timestamp_ms = std::nullopt,
                                    .client = client_time(now)};
@@ -344,24 +346,24 @@ std::optional<Error> Keeper::release(const std::shared_ptr<LeaseControl>& lease)
       });
       lock.lock();
       if (const auto* error = std::get_if<Error>(&answer)) {
-        machine.failed(*error, clock().now());
+        machine.failed(*error, clock()->now());
       } else {
-        machine.answered_release(clock().now());
+        machine.answered_release(clock()->now());
       }
     } else {
       break;
     }
   }
-  shared_->tell(*lease);
-  shared_->forget(*lease);
+  shared_->tell(lease);
+  shared_->forget(lease);
   return machine.error();
 }
 
-void Keeper::abandon(const std::shared_ptr<LeaseControl>& lease) {
+void Keeper::abandon(LeaseControl& lease) {
   const std::lock_guard lock(shared_->mutex);
-  lease->machine_.abandon();
-  shared_->tell(*lease);
-  shared_->forget(*lease);
+  lease.machine_.abandon();
+  shared_->tell(lease);
+  shared_->forget(lease);
 }
 
 std::optional<Error> Keeper::loss(const LeaseControl& lease) const {

@@ -49,8 +49,8 @@ class Keeper;
 class LeaseControl {
  public:
   // `claim` is let go when the lease ends: see GeneratorCore.
-  LeaseControl(std::shared_ptr<Keeper> keeper, std::string cluster, Token token,
-               LeaseMachine machine, std::shared_ptr<void> claim);
+  LeaseControl(Keeper& keeper, std::string cluster, Token token, LeaseMachine machine,
+               std::shared_ptr<void> claim);
 
   bool forked() const noexcept { return fork_guard_.forked(); }
   bool held() const noexcept;
@@ -65,7 +65,7 @@ class LeaseControl {
   std::stop_token lost() const noexcept { return lost_.get_token(); }
   std::optional<Error> loss() const;
 
-  Keeper& keeper() const noexcept { return *keeper_; }
+  Keeper& keeper() const noexcept { return keeper_; }
 
  private:
   friend class Keeper;
@@ -74,7 +74,8 @@ class LeaseControl {
   void publish();
 
   const ForkGuard fork_guard_;
-  const std::shared_ptr<Keeper> keeper_;
+  Keeper& keeper_;  // kept alive by the handle that Keeper::keep returns
+  const std::shared_ptr<const Clock> clock_;
   const std::string cluster_;
   const Token token_;
   const WorkerId worker_id_;
@@ -104,16 +105,17 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
 
-  const Clock& clock() const noexcept;
+  const std::shared_ptr<Clock>& clock() const noexcept;
 
-  // Takes over a lease that was just acquired.
+  // Takes over a lease that was just acquired. What is returned keeps this object alive, which the
+  // keeper's own references do not: so its thread ends before its last user's destructor returns.
   std::shared_ptr<LeaseControl> keep(const std::string& cluster, const Token& token,
                                      LeaseMachine machine, std::shared_ptr<void> claim);
 
   // Ends a lease; release blocks until the store answered or the machine gives up, and returns why
   // it did.
-  std::optional<Error> release(const std::shared_ptr<LeaseControl>& lease);
-  void abandon(const std::shared_ptr<LeaseControl>& lease);
+  std::optional<Error> release(LeaseControl& lease);
+  void abandon(LeaseControl& lease);
 
   std::optional<Error> loss(const LeaseControl& lease) const;
 

@@ -17,7 +17,7 @@ void end(std::shared_ptr<detail::LeaseControl> control) noexcept {
     if (control->forked()) {
       detail::leave_to_parent(std::move(control));
     } else {
-      control->keeper().release(control);
+      control->keeper().release(*control);
     }
   } catch (...) {  // the store did not hear of it: the ID comes free by expiring
   }
@@ -86,12 +86,12 @@ std::optional<Error> Lease::loss() const {
 
 void Lease::release() {
   if (!control_ || control_->forked()) return;
-  if (const auto error = control_->keeper().release(control_)) throw Error(*error);
+  if (const auto error = control_->keeper().release(*control_)) throw Error(*error);
 }
 
 void Lease::abandon() {
   if (!control_ || control_->forked()) return;
-  control_->keeper().abandon(control_);
+  control_->keeper().abandon(*control_);
 }
 
 std::string_view name(Lease::State state) noexcept {

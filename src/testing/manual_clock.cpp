@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <workerid/testing/manual_clock.hpp>
 
-#include <algorithm>
-
 namespace workerid::testing {
 
 namespace {
@@ -23,28 +21,33 @@ void ManualClock::wait_until(Wakeup& wakeup, BootTime deadline) {
   {
     const std::lock_guard lock(mutex_);
     if (BootTime{boot_} >= deadline) return;
-    waiting_.push_back(&wakeup);
+    waiters_.push_back({&wakeup, deadline});
   }
+  began_to_wait_.notify_all();
   wakeup.wait_for(std::chrono::hours{24});
   const std::lock_guard lock(mutex_);
-  waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &wakeup));
+  std::erase_if(waiters_, [&](const Waiter& waiter) { return waiter.wakeup == &wakeup; });
 }
 
 void ManualClock::advance(std::chrono::nanoseconds time) {
   const std::lock_guard lock(mutex_);
   boot_ += time;
   wall_ += time;
-  wake_all();
+  std::erase_if(waiters_, [this](const Waiter& waiter) {
+    const bool due = waiter.deadline <= BootTime{boot_};
+    if (due) waiter.wakeup->notify();
+    return due;
+  });
 }
 
 void ManualClock::step_wall(std::chrono::milliseconds step) {
   const std::lock_guard lock(mutex_);
   wall_ += step;
-  wake_all();
 }
 
-void ManualClock::wake_all() {
-  for (Wakeup* wakeup : waiting_) wakeup->notify();
+void ManualClock::await_waiters(std::size_t count) {
+  std::unique_lock lock(mutex_);
+  began_to_wait_.wait(lock, [&] { return waiters_.size() >= count; });
 }
 
 }  // namespace workerid::testing

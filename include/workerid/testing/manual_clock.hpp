@@ -5,12 +5,14 @@
 
 #include <workerid/clock.hpp>
 
+#include <condition_variable>
+#include <cstddef>
 #include <mutex>
 #include <vector>
 
 namespace workerid::testing {
 
-/// Stands still until it is moved; moving it wakes who waits. Thread-safe.
+/// Stands still until it is moved. Thread-safe.
 class ManualClock final : public Clock {
  public:
   /// Starts an hour after boot, on 2026-01-01 00:00 UTC.
@@ -19,19 +21,27 @@ class ManualClock final : public Clock {
   Moment now() const noexcept override;
   void wait_until(Wakeup& wakeup, BootTime deadline) override;
 
-  /// Moves both clocks forward, as time does.
+  /// Moves both clocks forward, as time does, and wakes whose deadline has come.
   void advance(std::chrono::nanoseconds time);
 
-  /// Moves the wall clock alone, either way, as an administrator does.
+  /// Moves the wall clock alone, either way, as an administrator does. Wakes nobody.
   void step_wall(std::chrono::milliseconds step);
 
+  /// Blocks until at least this many threads wait on the clock, for times that have not come: then
+  /// they have done all that was due.
+  void await_waiters(std::size_t count);
+
  private:
-  void wake_all();
+  struct Waiter {
+    Wakeup* wakeup;
+    BootTime deadline;
+  };
 
   mutable std::mutex mutex_;
+  std::condition_variable began_to_wait_;
   std::chrono::nanoseconds boot_;
   std::chrono::nanoseconds wall_;
-  std::vector<Wakeup*> waiting_;
+  std::vector<Waiter> waiters_;
 };
 
 }  // namespace workerid::testing

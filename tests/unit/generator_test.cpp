@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: MIT
+//
+// Generator: the explicit way, waiting, names and identity files.
+#include "support/temporary_directory.hpp"
+
+#include <workerid/memory_store.hpp>
+#include <workerid/testing/fault_store.hpp>
+#include <workerid/testing/manual_clock.hpp>
+#include <workerid/workerid.hpp>
+
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <gtest/gtest.h>
+#include <set>
+#include <string>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <type_traits>
+#include <unistd.h>
+#include <vector>
+
+namespace workerid {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Fault;
+using testing::FaultStore;
+using testing::ManualClock;
+using tests::TemporaryDirectory;
+
+static_assert(!std::is_copy_constructible_v<Lease> && std::is_nothrow_move_constructible_v<Lease>);
+static_assert(!std::is_copy_constructible_v<Generator>);
+
+ErrorCode code_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.error_code();
+  }
+  ADD_FAILURE() << "it did not fail";
+  return ErrorCode{};
+}
+
+class GeneratorTest : public ::testing::Test {
+ protected:
+  Generator generator(Options options = {}) {
+    options.clock = clock;
+    return Generator(store, "test", options);
+  }
+
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+  std::shared_ptr<FaultStore> store = std::make_shared<FaultStore>(open_memory_store(clock));
+};
+
+TEST_F(GeneratorTest, GetsRenewsAndReleasesAnId) {
+  Generator test = generator();
+  const auto [worker_id, token] = test.get_id();
+  EXPECT_EQ(worker_id, 1);
+  clock->advance(4min);
+  test.renew(worker_id, token);
+  clock->advance(4min);
+  test.renew(worker_id, token);
+  test.release(worker_id, token);
+  test.release(worker_id, token);  // G5: repeating it is no error
+  EXPECT_EQ(code_of([&, id = worker_id, t = token] { test.renew(id, t); }),
+            ErrorCode::not_assigned);
+}
+
+TEST_F(GeneratorTest, NeverRevivesAnExpiredLease) {
+  Generator test = generator();
+  const auto [worker_id, token] = test.get_id();
+  clock->advance(5min);
+  EXPECT_EQ(code_of([&, id = worker_id, t = token] { test.renew(id, t); }),
+            ErrorCode::token_expired);
+  EXPECT_EQ(code_of([&, id = worker_id, t = token] { test.release(id, t); }),
+            ErrorCode::token_expired);
+}
+
+TEST_F(GeneratorTest, RefusesForeignAndEmptyTokensAndForeignIds) {
+  Generator test = generator();
+  const Assignment mine = test.get_id();
+  EXPECT_EQ(code_of([&] { test.renew(mine.worker_id, Token::random()); }),
+            ErrorCode::token_mismatch);
+  EXPECT_EQ(code_of([&] { test.release(mine.worker_id, Token::random()); }),
+            ErrorCode::token_mismatch);
+  EXPECT_EQ(code_of([&] { test.renew(mine.worker_id, Token{}); }), ErrorCode::invalid_token);
+  EXPECT_EQ(code_of([&] { test.renew(1001, mine.token); }), ErrorCode::invalid_worker_id);
+  EXPECT_EQ(code_of([&] { test.renew(-1, mine.token); }), ErrorCode::invalid_worker_id);
+  EXPECT_EQ(code_of([&] { test.renew(2, mine.token); }), ErrorCode::not_assigned);
+  test.renew(mine.worker_id, mine.token);
+}
+
+TEST_F(GeneratorTest, AFullPoolFailsAtOnceAndSaysWhenTheNextComesFree) {  // G9
+  Generator test = generator({.max_worker_id = 3});
+  std::set<WorkerId> ids;
+  for (int count = 0; count < 3; ++count) ids.insert(test.get_id().worker_id);
+  EXPECT_EQ(ids, (std::set<WorkerId>{1, 2, 3}));
+  try {
+    static_cast<void>(test.get_id(1min));  // the clock stands still: waiting would never end
+    FAIL() << "there is no ID";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.error_code(), ErrorCode::no_available_id);
+    EXPECT_EQ(error.retry_after(), 5min + 150s);
+    EXPECT_NE(std::string{error.what()}.find("all of its 3 worker IDs are taken"),
+              std::string::npos);
+  }
+  EXPECT_EQ(store->count("acquire"), 4);
+}
+
+TEST_F(GeneratorTest, WaitsForAnIdThatComesFreeInTime) {
+  Generator test = generator({.max_worker_id = 1});
+  const Assignment former = test.get_id();
+  test.release(former.worker_id, former.token);
+  auto waiting = std::async(std::launch::async, [&] { return test.get_id(); });
+  clock->await_waiters(1);
+  clock->advance(1200ms);  // the cool-down, and what the wait is spread by
+  EXPECT_EQ(waiting.get().worker_id, 1);
+}
+
+TEST_F(GeneratorTest, RepeatsAnUnansweredRequestUnderTheSameToken) {  // G5, F07, F34
+  Generator test = generator({.max_worker_id = 2});
+  store->schedule({Fault::reply_lost, Fault::request_lost, Fault::unavailable});
+  auto waiting = std::async(std::launch::async, [&] { return test.get_id(); });
+  for (int retry = 0; retry < 3; ++retry) {
+    clock->await_waiters(1);
+    clock->advance(400ms);
+  }
+  EXPECT_EQ(waiting.get().worker_id, 1);
+  EXPECT_EQ(test.inspect().never_granted, 1) << "the repetitions took no second ID";
+}
+
+TEST_F(GeneratorTest, SaysWhatIsWrongWithEveryOption) {
+  const auto text = [&](const std::string& cluster, Options options) {
+    try {
+      const Generator refused(store, cluster, options);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.error_code(), ErrorCode::invalid_argument);
+      return std::string{error.what()};
+    }
+    ADD_FAILURE() << "it was accepted";
+    return std::string{};
+  };
+  EXPECT_NE(text("", {}).find("name is empty"), std::string::npos);
+  EXPECT_NE(text("a{b}", {}).find("\"a{b}\" has a wrong character at position 2"),
+            std::string::npos);
+  EXPECT_NE(text("a", {.min_worker_id = 5, .max_worker_id = 4}).find("min_worker_id is 5"),
+            std::string::npos);
+  EXPECT_NE(text("a", {.max_lease_time = 1s}).find("max_lease_time is 1000 ms"), std::string::npos);
+  EXPECT_NE(text("a", {.reuse_delay = 0s}).find("reuse_delay is 0 ms"), std::string::npos);
+  EXPECT_NE(text("a", {.takeover = true}).find("takeover"), std::string::npos);
+  EXPECT_THROW(Generator(nullptr, "a"), Error);
+  EXPECT_EQ(code_of([&] { static_cast<void>(generator().get_id(-1ms)); }),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(store->count("acquire"), 0);
+}
+
+TEST_F(GeneratorTest, InspectShowsAnUnusedClusterByItsConfiguration) {
+  Generator test = generator({.max_worker_id = 10});
+  const ClusterView unused = test.inspect();
+  EXPECT_EQ(unused.never_granted, 10);
+  EXPECT_TRUE(unused.leases.empty());
+  static_cast<void>(test.get_id());
+  const ClusterView used = test.inspect();
+  EXPECT_EQ(used.never_granted, 9);
+  ASSERT_EQ(used.count(LeaseState::leased), 1);
+  EXPECT_NE(used.leases.at(0).owner.find("/" + std::to_string(::getpid()) + "/"),
+            std::string::npos);
+}
+
+TEST_F(GeneratorTest, AnInstanceGetsItsIdBackWhenItIsFree) {
+  const Assignment other = generator().get_id();
+  EXPECT_EQ(other.worker_id, 1);
+  {
+    Generator test = generator({.instance = "web-0"});
+    const Assignment first = test.get_id();
+    EXPECT_EQ(first.worker_id, 2);
+    test.release(first.worker_id, first.token);
+  }
+  clock->advance(1s);
+  EXPECT_EQ(generator({.instance = "web-0"}).get_id().worker_id, 2);
+}
+
+TEST_F(GeneratorTest, TwoLiveProcessesOfOneNameGetTwoIds) {  // F75
+  Generator first = generator({.instance = "web-0"});
+  Generator second = generator({.instance = "web-0"});
+  EXPECT_NE(first.get_id().worker_id, second.get_id().worker_id);
+}
+
+TEST_F(GeneratorTest, ATakeoverGetsTheIdAtOnceUnderANewEpoch) {
+  Generator former = generator({.instance = "web-0"});
+  const Lease before = former.lease();
+  Generator next = generator({.instance = "web-0", .takeover = true});
+  const Lease after = next.lease();
+  EXPECT_EQ(after.worker_id(), before.worker_id());
+  EXPECT_GT(after.epoch(), before.epoch());
+  EXPECT_GT(after.reserved_timestamps().first_ms, before.reserved_timestamps().last_ms);
+}
+
+TEST_F(GeneratorTest, ANameServesOneLeaseAtATime) {
+  Generator test = generator({.instance = "web-0", .takeover = true});
+  std::optional<Lease> first(test.lease());
+  const Lease second = test.lease();  // must not take the first one's ID over
+  EXPECT_NE(first->worker_id(), second.worker_id());
+  EXPECT_TRUE(first->held());
+  EXPECT_EQ(test.inspect().leases.at(1).instance, "");
+
+  const WorkerId named = first->worker_id();
+  first.reset();
+  const Lease third = test.lease();
+  EXPECT_EQ(third.worker_id(), named) << "the name is free again";
+}
+
+TEST_F(GeneratorTest, ANameServesOneExplicitIdAtATime) {
+  Generator test = generator({.instance = "web-0", .takeover = true});
+  const Assignment first = test.get_id();
+  const Assignment second = test.get_id();
+  EXPECT_NE(first.worker_id, second.worker_id);
+  clock->advance(4min);
+  test.renew(first.worker_id, first.token);
+  clock->advance(4min);  // the first one was renewed
+  EXPECT_NE(test.get_id().worker_id, first.worker_id);
+  clock->advance(1min);  // now its holder has stopped
+  EXPECT_EQ(test.get_id().worker_id, first.worker_id);
+  EXPECT_EQ(code_of([&] { test.renew(first.worker_id, first.token); }), ErrorCode::token_mismatch);
+}
+
+TEST_F(GeneratorTest, AFailedAcquisitionLetsTheNameGo) {
+  Generator test = generator({.max_worker_id = 1, .instance = "web-0"});
+  store->schedule({Fault::unavailable});
+  EXPECT_EQ(code_of([&] { static_cast<void>(test.get_id(0ms)); }), ErrorCode::unavailable);
+  static_cast<void>(test.get_id());
+  EXPECT_EQ(test.inspect().leases.at(0).instance, "web-0");
+}
+
+class IdentityTest : public GeneratorTest {
+ protected:
+  Options options(WorkerId max_worker_id = 3) {
+    Options made;
+    made.max_worker_id = max_worker_id;
+    made.identity_file = file;
+    return made;
+  }
+
+  TemporaryDirectory directory;
+  std::filesystem::path file = directory.path() / "identity";
+};
+
+TEST_F(IdentityTest, ResumesItsIdAtOnceWhenTheFormerProcessIsGone) {
+  std::set<WorkerId> ids;
+  for (int life = 0; life < 50; ++life) {  // F08: a crash loop burns no IDs
+    Generator test = generator(options());
+    Lease lease = test.lease(0ms);
+    ids.insert(lease.worker_id());
+    lease.abandon();  // as a crash leaves it
+  }
+  EXPECT_EQ(ids, std::set<WorkerId>{1});
+}
+
+TEST_F(IdentityTest, IsLockedAsLongAsItsGeneratorLives) {
+  std::optional<Generator> first(generator(options()));
+  EXPECT_EQ(first->identity_descriptor(), -1);
+  const Assignment held = first->get_id();
+  EXPECT_GE(first->identity_descriptor(), 0);
+  EXPECT_NE(::fcntl(first->identity_descriptor(), F_GETFD) & FD_CLOEXEC, 0);
+  Generator second = generator(options());
+  try {
+    static_cast<void>(second.get_id(0ms));
+    FAIL() << "the first one lives";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.error_code(), ErrorCode::denied);
+    EXPECT_NE(std::string{error.what()}.find(file.string()), std::string::npos);
+  }
+  first.reset();
+  EXPECT_EQ(second.get_id(0ms).worker_id, held.worker_id);
+}
+
+TEST_F(IdentityTest, WaitsForAProcessThatIsEnding) {
+  std::optional<Generator> first(generator(options()));
+  static_cast<void>(first->get_id());
+  Generator second = generator(options());
+  auto waiting = std::async(std::launch::async, [&] { return second.get_id(); });
+  clock->await_waiters(1);
+  first.reset();
+  clock->advance(20ms);
+  EXPECT_EQ(waiting.get().worker_id, 1);
+}
+
+TEST_F(IdentityTest, TwoNamesInTwoFilesDoNotMeetEvenWithOneInstance) {
+  Options first = options();
+  first.instance = "web-0";
+  Options second = first;
+  second.identity_file = directory.path() / "another";
+  Generator one = generator(first);
+  Generator two = generator(second);
+  EXPECT_NE(one.get_id().worker_id, two.get_id().worker_id);
+}
+
+TEST_F(IdentityTest, ACopyOfTheFileIsNotTheSameIdentity) {
+  Generator original = generator(options());
+  const Assignment held = original.get_id();
+  const std::filesystem::path copy = directory.path() / "copy";
+  std::filesystem::copy_file(file, copy);
+  Options copied = options();
+  copied.identity_file = copy;
+  EXPECT_NE(generator(copied).get_id().worker_id, held.worker_id);
+}
+
+TEST_F(IdentityTest, AFileOfAnotherKindIsLeftAsItIs) {
+  for (const std::string content :
+       {"precious\n", "workerid identity 1\n", "workerid identity 1\nshort\ninode 1\n"}) {
+    std::ofstream(file) << content;
+    EXPECT_EQ(code_of([&] { static_cast<void>(generator(options()).get_id()); }),
+              ErrorCode::corrupt_record);
+    std::string present(content.size() + 1, '\0');
+    std::ifstream stream(file);
+    stream.read(present.data(), static_cast<std::streamsize>(present.size()));
+    EXPECT_EQ(present.substr(0, static_cast<std::size_t>(stream.gcount())), content);
+  }
+}
+
+TEST_F(IdentityTest, APathThatCannotBeUsedIsNamed) {
+  Options missing = options();
+  missing.identity_file = directory.path() / "no" / "folder";
+  EXPECT_EQ(code_of([&] { static_cast<void>(generator(missing).get_id()); }),
+            ErrorCode::invalid_argument);
+  Options folder = options();
+  folder.identity_file = directory.path();
+  EXPECT_EQ(code_of([&] { static_cast<void>(generator(folder).get_id()); }),
+            ErrorCode::invalid_argument);
+}
+
+TEST_F(IdentityTest, IsReadableByItsOwnerAlone) {
+  Generator test = generator(options());
+  static_cast<void>(test.get_id());
+  struct stat status {};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST_F(IdentityTest, AChildOfForkKeepsTheLockButNotTheId) {  // as long as what it runs lives
+  std::optional<Generator> test(generator(options()));
+  static_cast<void>(test->get_id());
+  int gate[2];
+  ASSERT_EQ(::pipe(gate), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(gate[1]);
+    char byte = 0;
+    static_cast<void>(::read(gate[0], &byte, 1));
+    ::_exit(0);
+  }
+  ::close(gate[0]);
+  test.reset();
+  Generator next = generator(options());
+  EXPECT_EQ(code_of([&] { static_cast<void>(next.get_id(0ms)); }), ErrorCode::denied);
+  ::close(gate[1]);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(next.get_id(0ms).worker_id, 1);
+}
+
+}  // namespace
+}  // namespace workerid
