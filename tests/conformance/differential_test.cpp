@@ -125,15 +125,19 @@ class Comparator {
   // One of the last: of the others nothing is left.
   template <typename Value>
   const Value& recent(const std::vector<Value>& values) {
-    return values.at(values.size() - 1 - below(std::min<std::uint64_t>(values.size(), 30)));
+    return values.at(values.size() - 1 - below(std::min<std::uint64_t>(values.size(), 12)));
   }
 
-  // Mostly a lease that was granted lately, with its token.
+  // Mostly the latest lease of an ID, sometimes a former one or one that never was.
   Known some_lease() {
     if (known_.empty() || one_in(10)) {
       return {low - 1 + static_cast<WorkerId>(below(high - low + 3)), some_token()};
     }
-    return recent(known_);
+    const WorkerId worker_id = low + static_cast<WorkerId>(below(high - low + 1));
+    const auto latest = std::find_if(known_.rbegin(), known_.rend(), [=](const Known& known) {
+      return known.worker_id == worker_id;
+    });
+    return latest == known_.rend() || one_in(4) ? recent(known_) : *latest;
   }
 
   void operate() {
@@ -158,7 +162,7 @@ class Comparator {
     AcquireRequest request;
     request.cluster = "differential";
     request.configuration = configuration();
-    if (one_in(30)) request.configuration.max_worker_id += 1;
+    if (!known_.empty() && one_in(30)) request.configuration.max_worker_id += 1;
     const bool repeated = !acquisitions_.empty() && one_in(5);
     if (repeated) {
       request = recent(acquisitions_);
