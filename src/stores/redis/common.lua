@@ -32,7 +32,7 @@ local function damaged(key, what) answer('damaged', key, what) end
 -- Runs a command. With redis.pcall an error keeps its text on every version of the server.
 local function call(...)
   local reply = redis.pcall(...)
-  if type(reply) == 'table' and reply.err then error({err = reply.err}, 0) end
+  if type(reply) == 'table' and reply.err then error({failure = reply.err}, 0) end
   return reply
 end
 
@@ -41,11 +41,14 @@ local function text(number) return string.format('%.0f', number) end
 
 local function whole(value) return value and value:match('^%-?%d+$') and tonumber(value) end
 
--- Runs the operation and returns its answer.
+-- Runs the operation and returns its answer. (From Redis 7 on, pcall makes text of a table that has
+-- the field err; so what a command failed with travels under another name.)
 local function operation(decide)
   local done, result = pcall(decide)
-  if done or type(result) == 'table' then return result end
-  return redis.error_reply('ERR workerid script: ' .. tostring(result))
+  if type(result) ~= 'table' then
+    return redis.error_reply('ERR workerid script: ' .. tostring(result))
+  end
+  return not done and result.failure and {err = result.failure} or result
 end
 
 -- The server's wall clock, read once: it moves on while a script runs.

@@ -91,15 +91,32 @@ void Connection::shake_hands(Deadline deadline) {
 // client's certificate that is refused shows before a request is sent, whose outcome would then be
 // unknown.
 void Connection::prepare(const RedisUrl& url, Deadline deadline) {
-  if (url.credentials) {
-    const auto& [user, password] = *url.credentials;
-    demand(user.empty() ? std::vector<std::string>{"AUTH", password}
-                        : std::vector<std::string>{"AUTH", user, password},
-           deadline);
-  } else {
-    exchange({"PING"}, deadline);
+  try {
+    introduce(url.credentials, deadline);
+  } catch (const ConnectionFailure& failure) {
+    if (tls_) throw;
+    // A TLS port closes the connection when it hears anything else.
+    throw ConnectionFailure(std::string{failure.what()} +
+                            "; if it speaks TLS on this port, use rediss://");
   }
   if (url.database != 0) demand({"SELECT", std::to_string(url.database)}, deadline);
+}
+
+void Connection::introduce(const std::optional<Credentials>& credentials, Deadline deadline) {
+  if (!credentials) return refuse_strangers(exchange({"PING"}, deadline));
+  const auto& [user, password] = *credentials;
+  demand(user.empty() ? std::vector<std::string>{"AUTH", password}
+                      : std::vector<std::string>{"AUTH", user, password},
+         deadline);
+}
+
+// Any answer will do, such as that the server is busy, but that it answers nobody without a password.
+void Connection::refuse_strangers(const RedisReply& pong) const {
+  const auto* error = std::get_if<RedisReply::ServerError>(&pong.value);
+  if (error == nullptr) return;
+  if (error->text.rfind("NOAUTH", 0) == 0 || error->text.rfind("DENIED", 0) == 0) {
+    throw server_error(server_, error->text);
+  }
 }
 
 void Connection::demand(const std::vector<std::string>& words, Deadline deadline) {
@@ -149,7 +166,6 @@ RedisReply Connection::receive(Deadline deadline) {
     }
     if (raw != nullptr) {
       const std::unique_ptr<void, void (*)(void*)> owned{raw, &::freeReplyObject};
-      was_answered_ = true;
       return converted(*static_cast<const redisReply*>(raw));
     }
     if (received > longest_answer) throw not_redis(server_, "its answer has no end");
@@ -164,10 +180,7 @@ std::size_t Connection::read_some(Deadline deadline) {
                 : socket_.receive(buffer.data(), buffer.size());
   });
   if (step.outcome == Step::Outcome::closed) {
-    // A TLS port closes the connection when it hears anything else.
-    const bool perhaps_tls = !was_answered_ && !tls_;
-    throw ConnectionFailure(std::string{"the server closed the connection"} +
-                            (perhaps_tls ? "; if it speaks TLS on this port, use rediss://" : ""));
+    throw ConnectionFailure("the server closed the connection");
   }
   if (::redisReaderFeed(reader_.get(), buffer.data(), step.bytes) != REDIS_OK) {
     throw std::bad_alloc();

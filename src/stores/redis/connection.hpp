@@ -38,6 +38,8 @@ class Connection {
  private:
   void shake_hands(Deadline deadline);
   void prepare(const RedisUrl& url, Deadline deadline);
+  void introduce(const std::optional<Credentials>& credentials, Deadline deadline);
+  void refuse_strangers(const RedisReply& pong) const;
   void demand(const std::vector<std::string>& words, Deadline deadline);
   RedisReply exchange(const std::vector<std::string>& words, Deadline deadline);
   void send(std::string_view bytes, Deadline deadline);
@@ -48,7 +50,6 @@ class Connection {
   Socket socket_;
   std::optional<TlsSession> tls_;
   std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
-  bool was_answered_ = false;
 };
 
 }  // namespace workerid::detail::redis

@@ -65,6 +65,8 @@ constexpr std::array phrases{
             "a Redis server 6.2 or later, with scripts, is needed"},
     Meaning{"Unknown Redis command", ErrorCode::unsupported_server,
             "a Redis server 6.2 or later is needed, with no command renamed that the scripts use"},
+    Meaning{"unauthenticated", ErrorCode::denied,
+            "put the password into the URL: redis://:password@host"},
     Meaning{"Protocol error", ErrorCode::unsupported_server,
             "it does not take Redis commands as they are"},
 };

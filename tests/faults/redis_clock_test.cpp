@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+//
+// A server whose wall clock steps. The steps are so much larger than what the tests take that the
+// time credited is known to the millisecond.
+#include "redis_subject.hpp"
+#include "support/expect_error.hpp"
+#include "support/redis_server.hpp"
+#include "support/temporary_directory.hpp"
+
+#include <workerid/redis_store.hpp>
+
+#include <chrono>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::nanoseconds;
+
+class RedisClock : public testing::Test {
+ protected:
+  // Lease 60 s, reuse delay 30 s: one operation credits 15 s at the most.
+  RedisClock() {
+    holder.configuration.max_worker_id = 1;
+    grant = holder.acquire(*store);
+  }
+
+  void step(nanoseconds by) {
+    offset_ += by;
+    write_offset();
+  }
+
+  // A process of this machine, at this boot time; the cluster has one ID, which is taken.
+  Client other(const std::string& machine = {}, std::chrono::seconds boot = 0s) const {
+    Client client;
+    client.configuration = holder.configuration;
+    client.time.machine = machine;
+    client.time.moment.boot = BootTime{boot};
+    return client;
+  }
+
+  // How long until the ID may come free, as an acquirer is told.
+  std::chrono::milliseconds time_left(const Client& client) {
+    const Error error = expect_error(ErrorCode::no_available_id, [&] { client.acquire(*store); });
+    return error.retry_after().value_or(0ms);
+  }
+
+  TemporaryDirectory directory;
+  const std::string offset_file = directory.path() / "offset";
+  nanoseconds offset_{write_offset()};
+  RedisServer server{{}, {{"LD_PRELOAD", WORKERID_STEP_CLOCK}, {"STEPCLOCK", offset_file}}};
+  const std::shared_ptr<Store> store = open_redis_store(server.socket_url());
+  Client holder;
+  Grant grant;
+
+ private:
+  nanoseconds write_offset() {
+    const std::int64_t offset_ns = offset_.count();
+    std::fstream file(offset_file, std::ios::in | std::ios::out | std::ios::binary);
+    if (!file) file.open(offset_file, std::ios::out | std::ios::binary);
+    file.write(reinterpret_cast<const char*>(&offset_ns), sizeof offset_ns);
+    return offset_;
+  }
+};
+
+TEST_F(RedisClock, StepsTheServersClock) {
+  const auto server_time = [&] { return std::stoll(server.cli({"TIME"})); };
+  const auto before = server_time();
+  step(1000h);
+  EXPECT_GE(server_time(), before + 3'600'000);
+}
+
+TEST_F(RedisClock, StepForwardEndsNoLease) {
+  step(100s);
+  EXPECT_EQ(time_left(other()), 75s);  // 60 s + 30 s less a quarter of the lease time
+  EXPECT_EQ(holder.renew(*store, 1).epoch, grant.epoch);
+  step(10'000h);
+  EXPECT_EQ(time_left(other()), 75s);
+  EXPECT_EQ(holder.renew(*store, 1).epoch, grant.epoch);
+}
+
+TEST_F(RedisClock, StepBackStopsNoTime) {
+  step(-500s);
+  EXPECT_EQ(time_left(other()), 90s);
+  // Counted on from the new time, not from when the old one comes again.
+  step(10s);
+  EXPECT_LE(time_left(other()), 80s);
+  EXPECT_EQ(holder.renew(*store, 1).epoch, grant.epoch);
+}
+
+TEST_F(RedisClock, StepsToAndFroShortenNothing) {
+  for (int round = 0; round < 10; ++round) {
+    step(100s);
+    EXPECT_EQ(time_left(other()), 75s);
+    step(-500s);
+    EXPECT_EQ(time_left(other()), 75s);
+    step(-1s);
+    // The renewal counts from the clock as it stands, so all of the time is there again.
+    EXPECT_EQ(holder.renew(*store, 1).epoch, grant.epoch);
+    step(-1s);
+    EXPECT_EQ(time_left(other()), 90s);
+  }
+}
+
+TEST_F(RedisClock, EpochsGrowThroughEveryStep) {
+  std::uint64_t last = grant.epoch;
+  for (const nanoseconds by : {nanoseconds{-500s}, nanoseconds{100s}, nanoseconds{-10'000h}}) {
+    step(by);
+    const Grant resumed = holder.renew(*store, 1, Renewal::resume);
+    EXPECT_GT(resumed.epoch, last);  // G4
+    last = resumed.epoch;
+  }
+}
+
+TEST_F(RedisClock, ReservedTimestampsGrowThroughEveryStep) {
+  std::int64_t last_ms = grant.reserved.last_ms;
+  for (const nanoseconds by : {nanoseconds{-500s}, nanoseconds{100s}, nanoseconds{-10'000h}}) {
+    step(by);
+    const Grant resumed = holder.renew(*store, 1, Renewal::resume);
+    EXPECT_GT(resumed.reserved.first_ms, last_ms);  // G8
+    last_ms = resumed.reserved.last_ms;
+  }
+}
+
+// An idle cluster ages: nobody was there to count the time, but a boot clock shows that it passed.
+TEST_F(RedisClock, TimeThatABootClockBearsOutCountsInFull) {
+  holder.time.machine = "machine";
+  holder.time.moment.boot = BootTime{1000s};
+  step(-1s);
+  holder.renew(*store, 1);
+  step(100s);
+  const Grant next = other("machine", 1100s).acquire(*store);
+  EXPECT_EQ(next.worker_id, 1);
+  EXPECT_GT(next.epoch, grant.epoch);
+}
+
+TEST_F(RedisClock, NoMoreCountsThanBothClocksShow) {
+  holder.time.machine = "machine";
+  holder.time.moment.boot = BootTime{1000s};
+  step(-1s);
+  holder.renew(*store, 1);
+  step(100s);
+  EXPECT_EQ(time_left(other("machine", 1050s)), 40s);  // the wall clock stepped 50 s too far
+  step(20s);
+  EXPECT_GT(time_left(other("machine", 1150s)), 19s);  // the boot clock is of no more avail
+  step(-100s);
+  const auto left = time_left(other("machine", 1250s));
+  step(-100s);
+  EXPECT_EQ(time_left(other("machine", 1350s)), left);
+}
+
+TEST_F(RedisClock, OtherMachinesBearNothingOut) {
+  holder.time.machine = "machine";
+  holder.time.moment.boot = BootTime{1000s};
+  step(-1s);
+  holder.renew(*store, 1);
+  step(100s);
+  EXPECT_EQ(time_left(other("another machine", 1100s)), 75s);
+  step(100s);
+  EXPECT_EQ(time_left(other("", 1200s)), 60s);
+  step(100s);
+  EXPECT_EQ(time_left(other("machine", 1300s)), 45s);  // it did not report at the last operation
+}
+
+// Messages overtake each other: the later time of one machine counts.
+TEST_F(RedisClock, LateMessageDoesNotWinTimeTwice) {
+  holder.time.machine = "machine";
+  holder.time.moment.boot = BootTime{1000s};
+  step(-1s);
+  holder.renew(*store, 1);
+  step(100s);
+  EXPECT_EQ(time_left(other("machine", 1050s)), 40s);
+  step(-1s);
+  EXPECT_EQ(time_left(other("machine", 1000s)), 40s);
+  step(100s);
+  EXPECT_EQ(time_left(other("machine", 1070s)), 20s);  // 20 s since 1050 s, not 70 s since 1000 s
+}
+
+}  // namespace
+}  // namespace workerid::tests

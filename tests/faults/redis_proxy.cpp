@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "redis_proxy.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace workerid::tests {
+
+namespace {
+
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  return address;
+}
+
+// Moves what has come from one end to the other; false when the connection is over or cut.
+bool move_bytes(int from, int to, std::atomic<std::int64_t>& left) {
+  std::array<char, 4096> buffer;
+  const ssize_t received = ::recv(from, buffer.data(), buffer.size(), 0);
+  if (received <= 0) return false;
+  const std::int64_t passing = std::min<std::int64_t>(received, left);
+  if (left != never) left -= passing;
+  if (::send(to, buffer.data(), static_cast<std::size_t>(passing), MSG_NOSIGNAL) != passing) {
+    return false;
+  }
+  return passing == received;
+}
+
+}  // namespace
+
+CuttingProxy::CuttingProxy(std::uint16_t server_port)
+    : server_port_(server_port),
+      listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+      request_bytes_left_(never),
+      reply_bytes_left_(never),
+      stop_(::eventfd(0, EFD_CLOEXEC)) {
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size);
+  ::listen(listener_, 16);
+  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+  thread_ = std::thread([this] { serve(); });
+}
+
+CuttingProxy::~CuttingProxy() {
+  ::eventfd_write(stop_, 1);
+  thread_.join();
+  ::close(listener_);
+  ::close(stop_);
+}
+
+void CuttingProxy::heal() {
+  request_bytes_left_ = reply_bytes_left_ = never;
+}
+
+void CuttingProxy::serve() {
+  while (true) {
+    std::array<pollfd, 2> entries{pollfd{listener_, POLLIN, 0}, pollfd{stop_, POLLIN, 0}};
+    ::poll(entries.data(), entries.size(), -1);
+    if (entries[1].revents != 0) return;
+    const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = loopback(server_port_);
+    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+      pass_on(client, server);
+    }
+    ::close(server);
+    ::close(client);
+  }
+}
+
+void CuttingProxy::pass_on(int client, int server) {
+  while (true) {
+    std::array<pollfd, 3> entries{pollfd{client, POLLIN, 0}, pollfd{server, POLLIN, 0},
+                                  pollfd{stop_, POLLIN, 0}};
+    ::poll(entries.data(), entries.size(), -1);
+    if (entries[2].revents != 0) return;
+    if (entries[0].revents != 0 && !move_bytes(client, server, request_bytes_left_)) return;
+    if (entries[1].revents != 0 && !move_bytes(server, client, reply_bytes_left_)) return;
+  }
+}
+
+}  // namespace workerid::tests

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+//
+// A wire to a server that can be cut at an exact byte.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace workerid::tests {
+
+/// Passes the bytes of one connection at a time on to a server of the loopback interface.
+class CuttingProxy {
+ public:
+  explicit CuttingProxy(std::uint16_t server_port);
+  CuttingProxy(const CuttingProxy&) = delete;
+  CuttingProxy& operator=(const CuttingProxy&) = delete;
+  ~CuttingProxy();
+
+  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+
+  /// Lets this many more bytes of requests pass, and cuts the connection at the next one.
+  void cut_request_after(std::int64_t bytes) { request_bytes_left_ = bytes; }
+
+  /// The same for replies; the request has then reached the server.
+  void cut_reply_after(std::int64_t bytes) { reply_bytes_left_ = bytes; }
+
+  /// Cuts no more. A connection that was cut stays so; the next one passes.
+  void heal();
+
+ private:
+  void serve();
+  void pass_on(int client, int server);
+
+  std::uint16_t server_port_;
+  int listener_;
+  std::uint16_t port_;
+  std::atomic<std::int64_t> request_bytes_left_;
+  std::atomic<std::int64_t> reply_bytes_left_;
+  int stop_;  // eventfd(2): readable when the proxy ends
+  std::thread thread_;
+};
+
+}  // namespace workerid::tests
