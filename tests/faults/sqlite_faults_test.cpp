@@ -224,7 +224,8 @@ TEST_F(SqliteFaults, FileLockedByAnotherProgramIsUnavailable) {
 
 TEST_F(SqliteFaults, DeletedFileEndsTheLeasesInIt) {
   const auto store = open();
-  const std::vector<std::vector<std::string>> deletions{{"", "-wal", "-shm"}, {""}};
+  const std::vector<std::vector<std::string>> deletions{
+      {"", "-wal", "-shm"}, {""}, {"-wal", "-shm"}, {"-wal"}};
   for (const auto& suffixes : deletions) {
     const AcquireRequest mine = request();
     store->acquire(mine, timeout);
@@ -236,6 +237,20 @@ TEST_F(SqliteFaults, DeletedFileEndsTheLeasesInIt) {
   }
   acquire(*store);
   EXPECT_EQ(recorded(*open()), 1U);
+  EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
+}
+
+// Others would make a new one and would no longer be kept from writing at the same time.
+TEST_F(SqliteFaults, DeletedSharedMemoryLosesNothing) {
+  const auto store = open();
+  const AcquireRequest mine = request();
+  store->acquire(mine, timeout);
+  remove({"-shm"});
+  const auto other =
+      ForkedProcess([this] { return static_cast<int>(acquire(*open()).worker_id); }).wait();
+  EXPECT_EQ(other.code, 2);
+  EXPECT_EQ(renew(*store, 1, mine.token).worker_id, 1);
+  EXPECT_EQ(acquire(*store).worker_id, 3);
   EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
 }
 

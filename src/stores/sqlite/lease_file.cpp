@@ -2,6 +2,7 @@
 #include "lease_file.hpp"
 
 #include <cstdint>
+#include <system_error>
 
 namespace workerid::detail::sqlite {
 
@@ -37,8 +38,8 @@ Machine read_machine(Database& database) {
   return read_machine(statement, database.name());
 }
 
-std::filesystem::path log_of(const std::filesystem::path& path) {
-  return path.string() + "-wal";
+std::filesystem::path beside(const std::filesystem::path& path, const char* suffix) {
+  return path.string() + suffix;
 }
 
 }  // namespace
@@ -49,17 +50,36 @@ LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name,
       machine_(this_machine()),
       database_(path.string(), name, deadline),
       records_(set_up()),
-      log_(identity_of(log_of(path))),
-      stored_machine_(database_, select_machine) {}
+      side_files_(present_side_files()),
+      stored_machine_(database_, select_machine) {
+  check_current();
+}
+
+LeaseFile::SideFiles LeaseFile::present_side_files() const {
+  return {identity_of(beside(path_, "-wal")), identity_of(beside(path_, "-shm"))};
+}
+
+bool LeaseFile::current() const {
+  return identity_of(path_) == identity_ && present_side_files() == side_files_;
+}
+
+void LeaseFile::check_current() const {
+  if (current()) return;
+  throw Error(ErrorCode::unavailable,
+              database_.name() + ": the file was deleted or replaced at this moment; try again");
+}
 
 void LeaseFile::check_replacement() const {
-  const auto present = identity_of(path_);
-  if (!present || present == identity_ || !log_ || identity_of(log_of(path_)) != log_) return;
+  // Beside a file that is missing or empty, SQLite deletes a log.
+  std::error_code missing;
+  const std::uintmax_t size = std::filesystem::file_size(path_, missing);
+  if (missing || size == 0 || identity_of(path_) == identity_) return;
+  if (!side_files_.log || present_side_files().log != side_files_.log) return;
   throw Error(ErrorCode::unavailable,
               database_.name() +
                   ": the file was replaced while it was in use, and the log of the "
                   "former one is still there; end all processes that use it, remove " +
-                  log_of(path_).string() + " and the -shm beside it, and start them again");
+                  beside(path_, "-wal").string() + " and the -shm beside it, and start them again");
 }
 
 void LeaseFile::check_machine() {

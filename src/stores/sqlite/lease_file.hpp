@@ -24,8 +24,12 @@ class LeaseFile {
   /// `name` is what errors call the file. Errors: as `open_sqlite_store`.
   LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline);
 
-  /// Whether the path still names this file: it may have been deleted or replaced.
-  bool current() const { return identity_of(path_) == identity_; }
+  /// Whether the path still names this file, its log and its shared memory: each of them may have
+  /// been deleted or replaced.
+  bool current() const;
+
+  /// Errors: `unavailable` if it does not.
+  void check_current() const;
 
   /// Checks that another file that has taken this one's place does not stand beside this one's log:
   /// SQLite would apply that to it.
@@ -39,6 +43,15 @@ class LeaseFile {
   Records& records() noexcept { return records_; }
 
  private:
+  // Those that SQLite keeps beside the file in WAL mode.
+  struct SideFiles {
+    std::optional<FileIdentity> log;
+    std::optional<FileIdentity> shared_memory;
+
+    friend bool operator==(const SideFiles&, const SideFiles&) = default;
+  };
+
+  SideFiles present_side_files() const;
   Database& set_up();
   bool has_tables();
   void make_tables();
@@ -50,7 +63,7 @@ class LeaseFile {
   Machine machine_;
   Database database_;
   Records records_;
-  std::optional<FileIdentity> log_;
+  SideFiles side_files_;
   Statement stored_machine_;
 };
 

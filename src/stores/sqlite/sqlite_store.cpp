@@ -118,6 +118,7 @@ class Operation {
     // it is unknown. Keeping its ID from others until then is G7's work.
     if (file && !file->current()) {
       file->check_replacement();
+      file->database().close_without_writing();
       file.reset();
     }
     if (file && !file->database().ready()) file.reset();
@@ -126,9 +127,7 @@ class Operation {
     file_->database().set_deadline(deadline);
     transaction_.emplace(file_->database(), access);
     file_->check_machine();
-    if (!file_->current()) {
-      throw Error(ErrorCode::unavailable, name + ": the file was deleted or replaced just now");
-    }
+    file_->check_current();
   }
 
   Records& records() const noexcept { return file_->records(); }
