@@ -148,12 +148,24 @@ bool Connection::usable() {
 
 void Connection::send(std::string_view bytes, Deadline deadline) {
   while (!bytes.empty()) {
-    const Step step =
-        socket_.complete(deadline, [&] { return tls_ ? tls_->send(bytes) : socket_.send(bytes); });
+    const Step step = socket_.complete(deadline, [&] { return send_some(bytes); });
     if (step.outcome == Step::Outcome::closed) {
       throw ConnectionFailure("the server closed the connection");
     }
     bytes.remove_prefix(step.bytes);
+  }
+}
+
+Step Connection::send_some(std::string_view bytes) {
+  if (!tls_) return socket_.send(bytes);
+  try {
+    return tls_->send(bytes);
+  } catch (const ConnectionFailure&) {
+    // A server that refuses this client's certificate says why and closes: its words are there to
+    // be read, and make the better failure.
+    char byte = 0;
+    tls_->receive(&byte, 1);
+    throw;
   }
 }
 

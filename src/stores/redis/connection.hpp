@@ -43,6 +43,7 @@ class Connection {
   void demand(const std::vector<std::string>& words, Deadline deadline);
   RedisReply exchange(const std::vector<std::string>& words, Deadline deadline);
   void send(std::string_view bytes, Deadline deadline);
+  Step send_some(std::string_view bytes);
   RedisReply receive(Deadline deadline);
   std::size_t read_some(Deadline deadline);
 
