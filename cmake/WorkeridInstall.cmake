@@ -5,15 +5,17 @@ include(CMakePackageConfigHelpers)
 set(workerid_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/workerid")
 set(workerid_pkgconfig_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
-# pkg-config files find their prefix from where they are, so an installed tree can be moved.
-cmake_path(IS_ABSOLUTE CMAKE_INSTALL_LIBDIR workerid_fixed_prefix)
-if(workerid_fixed_prefix)
+# pkg-config files find their prefix from where they are, so an installed tree can be moved; unless
+# whoever packages it fixed a directory by an absolute path.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
   set(WORKERID_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+  set(WORKERID_PC_INCLUDEDIR "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+  set(WORKERID_PC_LIBDIR "${CMAKE_INSTALL_FULL_LIBDIR}")
 else()
-  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
-    BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}/${workerid_pkgconfig_dir}"
-    OUTPUT_VARIABLE up)
+  string(REGEX REPLACE "[^/]+" ".." up "${workerid_pkgconfig_dir}")
   set(WORKERID_PC_PREFIX "\${pcfiledir}/${up}")
+  set(WORKERID_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+  set(WORKERID_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
 endif()
 
 # workerid_install_library(<target> DESCRIPTION … [REQUIRES pkg-config modules it shows to its users]
