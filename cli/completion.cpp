@@ -24,7 +24,8 @@ std::string bash_script(const CLI::App& tool) {
   std::string cases;
   for (const CLI::App* const command : tool.get_subcommands({})) {
     commands += command->get_name() + " ";
-    cases += "    " + command->get_name() + ") words='" + option_words(*command) + "' ;;\n";
+    cases += "    " + command->get_name() + ") words='" + option_words(*command) +
+             (command->get_name() == "completion" ? "bash" : "") + "' ;;\n";
   }
   return R"bash(# bash completion for workerid
 _workerid() {
@@ -48,7 +49,6 @@ _workerid() {
   case $previous in
     --output) COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
     --identity-file | --store) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    completion) COMPREPLY=($(compgen -W bash -- "$word")); return ;;
   esac
   case ${COMP_WORDS[1]} in
 )bash" + cases +

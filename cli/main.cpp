@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
+#include <fcntl.h>
 #include <iostream>
 #include <iterator>
 #include <sstream>
@@ -85,9 +86,18 @@ std::vector<std::string> parser_arguments(std::vector<std::string> arguments,
   return arguments;
 }
 
-int usage_error(const std::string& message) {
-  std::cerr << "workerid: " << message << "\nTry: workerid --help\n";
+int usage_error(Output output, const std::string& message) {
+  say(output, message, {{"error", "usage"}});
+  if (output == Output::text) std::cerr << "Try: workerid --help\n";
   return exit_usage;
+}
+
+// Closed standard streams stay unusable, but their numbers are not given to files of ours.
+void fill_closed_streams() {
+  for (int number = 0; number < 3; ++number) {
+    const bool closed = ::fcntl(number, F_GETFD) < 0;
+    if (closed) ::open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY);
+  }
 }
 
 int perform(std::vector<std::string> arguments) {
@@ -111,14 +121,15 @@ int perform(std::vector<std::string> arguments) {
     tool.parse(std::move(arguments));
     const auto command = std::find_if(commands.begin(), commands.end(),
                                       [](const Command& each) { return each.parser->parsed(); });
-    if (command == commands.end()) return usage_error("there is no command");
+    if (command == commands.end())
+      return usage_error(invocation.common.output, "there is no command");
     return command->perform();
   } catch (const CLI::Success& help) {
     return tool.exit(help, std::cout, std::cerr);
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what());
+    return usage_error(invocation.common.output, error.what());
   } catch (const UsageError& error) {
-    return usage_error(error.what());
+    return usage_error(invocation.common.output, error.what());
   } catch (const Error& error) {
     say(invocation.common.output, error);
     return exit_code(error.error_code());
@@ -133,5 +144,6 @@ int perform(std::vector<std::string> arguments) {
 }  // namespace workerid::cli
 
 int main(int argc, char** argv) {
+  workerid::cli::fill_closed_streams();
   return workerid::cli::perform({std::next(argv), std::next(argv, argc)});
 }

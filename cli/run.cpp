@@ -171,14 +171,14 @@ class Supervisor {
     const nanoseconds grace =
         std::clamp<nanoseconds>(left - timing_.margin, nanoseconds::zero(), timing_.grace);
     const auto shown = std::chrono::floor<milliseconds>(grace);
-    say(output_,
-        "worker ID " + std::to_string(worker_id_) +
-            ": the lease ends; the command gets SIGTERM now and SIGKILL in " + to_text(shown),
-        {{"event", "ending"}, {"worker_id", worker_id_}, {"grace_ms", shown.count()}});
     guard_.signal(SIGTERM);
     guard_.set_deadline(now + grace);
     guard_late_ = now + grace + timing_.margin / 2;
     timer_.set(guard_late_);
+    say(output_,
+        "worker ID " + std::to_string(worker_id_) +
+            ": the lease ends; the command gets SIGTERM now and SIGKILL in " + to_text(shown),
+        {{"event", "ending"}, {"worker_id", worker_id_}, {"grace_ms", shown.count()}});
   }
 
   void forward_signals() {

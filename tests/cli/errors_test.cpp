@@ -6,7 +6,6 @@
 #include "support/temporary_directory.hpp"
 
 #include <chrono>
-#include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <string>
@@ -97,10 +96,9 @@ TEST_F(Errors, OutcomeUnknown) {
   const RedisServer server;
   const Tool stuck{server.url()};
   const std::string owned = stuck.json({"get"}).at("token");
-  server.signal(SIGSTOP);
-  const Result renewed = stuck({"renew", "1", owned});
-  server.signal(SIGCONT);
-  expect_failure(renewed, 88, {"same token"});
+  // It accepts connections, and the command, but does not answer that.
+  server.cli({"CLIENT", "PAUSE", "600000", "WRITE"});
+  expect_failure(stuck({"renew", "1", owned}), 88, {"same token"});
 }
 
 TEST_F(Errors, DeniedByTheServer) {
@@ -216,6 +214,22 @@ TEST_F(Errors, BadInputIsNamed) {
     SCOPED_TRACE(line);
     expect_failure(tool(bad.arguments), 2, {bad.named});
   }
+}
+
+TEST_F(Errors, BadUsageMayBeJson) {
+  const Result failed = tool({"get", "--output", "json", "--max", "many"});
+  EXPECT_EQ(failed.status.code, 2);
+  EXPECT_EQ(json::parse(failed.errors).at("error"), "usage");
+}
+
+TEST_F(Errors, ClosedStandardStreamsAreNoFilesOfOurs) {
+  Process closed({"sh", "-c", "exec \"$0\" get --max 3 >&-", WORKERID_TOOL_PATH},
+                 tool.environment());
+  expect_failure(result_of(closed), 1, {"standard output"});
+  Process run(
+      {"sh", "-c", "exec \"$0\" run --max 3 -- sh -c 'exit 7' <&- >&- 2>&-", WORKERID_TOOL_PATH},
+      tool.environment());
+  EXPECT_EQ(run.wait(), (ExitStatus{7, 0}));
 }
 
 TEST_F(Errors, PasswordsAreNotRepeated) {

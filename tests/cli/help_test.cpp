@@ -93,7 +93,7 @@ TEST(Completion, KnowsEveryCommandAndOption) {
     EXPECT_EQ(completions({"workerid", command, "--"}), options_of(help({command}))) << command;
   }
   EXPECT_EQ(completions({"workerid", "list", "--output", "j"}), (std::set<std::string>{"json"}));
-  EXPECT_EQ(completions({"workerid", "completion", ""}), (std::set<std::string>{"bash"}));
+  EXPECT_EQ(completions({"workerid", "completion", "b"}), (std::set<std::string>{"bash"}));
 }
 
 TEST(Completion, CompletesTheCommandBehindTheDashes) {
