@@ -5,6 +5,7 @@
 #include "support/forked_process.hpp"
 #include "support/sqlite_store_test.hpp"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
@@ -50,7 +51,7 @@ class SqliteFaults : public SqliteStoreTest {
 
   // Another file of the store, all in one piece, with `cluster` c's worker ID 1 granted to `owner`.
   std::filesystem::path other_file(const std::string& owner) const {
-    const std::filesystem::path other = directory.path() / "other.db";
+    std::filesystem::path other = directory.path() / "other.db";
     AcquireRequest theirs = request();
     theirs.owner = owner;
     open_sqlite_store(other)->acquire(theirs, timeout);
@@ -153,7 +154,8 @@ TEST_F(SqliteFaults, DozensOfProcessesNeverShareAnId) {
 TEST_F(SqliteFaults, DozensOfProcessesGetDistinctIds) {
   constexpr int processes_count = 24;
   constexpr int grants_each = 10;
-  configuration = {0, processes_count * grants_each - 1, 1h, 1h, 1s};
+  constexpr std::size_t all = std::size_t{processes_count} * grants_each;
+  configuration = {0, all - 1, 1h, 1h, 1s};
   const auto processes = start(processes_count, [this](int) {
     const auto store = open();
     for (int granted = 0; granted < grants_each; ++granted) acquire(*store);
@@ -162,7 +164,7 @@ TEST_F(SqliteFaults, DozensOfProcessesGetDistinctIds) {
   for (const auto& process : processes) EXPECT_EQ(process->wait(), ExitStatus{});
   const auto store = open();
   const auto leases = store->inspect("c", timeout)->leases;
-  EXPECT_EQ(leases.size(), std::size_t{processes_count * grants_each});
+  EXPECT_EQ(leases.size(), all);
   std::set<std::uint64_t> epochs;
   for (const LeaseView& lease : leases) epochs.insert(lease.epoch);
   EXPECT_EQ(epochs.size(), leases.size());
@@ -182,11 +184,11 @@ TEST_F(SqliteFaults, StoppedWriterHoldsOthersUpToTheirDeadlineOnly) {
   });
   writer.wait_until_stopped();
 
-  std::vector<std::future<void>> callers;
-  for (int i = 0; i < 4; ++i) {
-    callers.push_back(std::async(std::launch::async, [&] {
+  std::array<std::future<void>, 4> callers;
+  for (auto& caller : callers) {
+    caller = std::async(std::launch::async, [&] {
       expect_error(ErrorCode::unavailable, [&] { store->acquire(request(), 200ms); });
-    }));
+    });
   }
   for (auto& caller : callers) caller.get();
   expect_locked(*store);

@@ -44,7 +44,7 @@ ForkedProcess::ForkedProcess(const std::function<int()>& body) : pid_(::fork()) 
 ForkedProcess::~ForkedProcess() {
   if (status_) return;
   signal(SIGKILL);
-  wait();
+  ::waitpid(pid_, nullptr, 0);
 }
 
 void ForkedProcess::signal(int number) const {

@@ -248,6 +248,7 @@ TEST_F(SqliteStore, ManyProcessesMakeTheFileAtOnce) {
   path = directory.path() / "not" / "yet" / "leases.db";
   constexpr int count = 16;
   std::vector<std::unique_ptr<ForkedProcess>> processes;
+  processes.reserve(count);
   for (int i = 0; i < count; ++i) {
     processes.push_back(std::make_unique<ForkedProcess>([this] {
       ::raise(SIGSTOP);
@@ -257,6 +258,7 @@ TEST_F(SqliteStore, ManyProcessesMakeTheFileAtOnce) {
   for (const auto& process : processes) process->wait_until_stopped();
   for (const auto& process : processes) process->signal(SIGCONT);
   std::vector<int> worker_ids;
+  worker_ids.reserve(count);
   for (const auto& process : processes) {
     const ExitStatus status = process->wait();
     EXPECT_EQ(status.signal, 0);

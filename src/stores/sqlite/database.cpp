@@ -143,7 +143,7 @@ void Database::close_without_writing() noexcept {
 Error Database::error(int result, std::string_view doing) {
   failed_ = failed_ || !passing(result);
   const int system_error = sqlite3_system_errno(connection_.get());
-  return Error(explain(result, system_error).code, failure(result, doing));
+  return {explain(result, system_error).code, failure(result, doing)};
 }
 
 std::string Database::failure(int result, std::string_view doing) const {

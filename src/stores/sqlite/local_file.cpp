@@ -15,8 +15,8 @@ namespace workerid::detail::sqlite {
 namespace {
 
 Error system_failure(const std::string& doing, const std::filesystem::path& path, int error) {
-  return Error(code_of_system_error(error), "cannot " + doing + " " + path.string() + ": " +
-                                                std::generic_category().message(error));
+  return {code_of_system_error(error),
+          "cannot " + doing + " " + path.string() + ": " + std::generic_category().message(error)};
 }
 
 void make_folder(const std::filesystem::path& folder) {
