@@ -35,12 +35,17 @@ class Notifier {
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
 
-  ~Notifier() {
+  ~Notifier() { end(); }
+
+  // Waits until all events are told; from a callback, tells no more.
+  void end() {
     {
       const std::lock_guard lock(shared_->mutex);
       shared_->ending = true;
+      if (thread_.is_this()) shared_->events.clear();
     }
     shared_->wakeup.notify_one();
+    thread_.end();
   }
 
   void post(std::vector<Event> events) {
@@ -102,9 +107,9 @@ std::atomic<LeftToParent*> left_to_parent{nullptr};
 
 }  // namespace
 
-OwnedThread::~OwnedThread() {
+void OwnedThread::end() {
   if (!thread_.joinable()) return;
-  if (thread_.get_id() == std::this_thread::get_id()) {
+  if (is_this()) {
     thread_.detach();
   } else {
     thread_.join();
@@ -279,6 +284,8 @@ Keeper::~Keeper() {
     shared_->ending = true;
   }
   shared_->wakeup.notify();
+  thread_.end();
+  shared_->notifier.end();
 }
 
 const std::shared_ptr<Clock>& Keeper::clock() const noexcept {

@@ -27,10 +27,14 @@ class OwnedThread {
   OwnedThread() = default;
   OwnedThread(const OwnedThread&) = delete;
   OwnedThread& operator=(const OwnedThread&) = delete;
-  ~OwnedThread();
+  ~OwnedThread() { end(); }
 
   void start(std::function<void()> work) { thread_ = std::thread(std::move(work)); }
   bool started() const noexcept { return thread_.joinable(); }
+  bool is_this() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
+
+  // Waits for it, except on the thread itself, which is then on its own. Repeating it is no error.
+  void end();
 
  private:
   std::thread thread_;

@@ -386,11 +386,11 @@ TEST_F(LeaseTest, ALossCallbackMayEndTheLeaseAndItsGenerator) {
 }
 
 TEST_F(LeaseTest, ARenewalUnderWayDoesNotReviveAReleasedLease) {  // F16
-  Generator test = generator({.max_worker_id = 1});
-  std::optional<Lease> lease(test.lease());
-  std::promise<void> renewing;
+  std::promise<void> renewing;  // these outlive the generator, whose end waits for its thread
   std::promise<void> go_on;
   std::atomic<bool> first = true;
+  Generator test = generator({.max_worker_id = 1});
+  std::optional<Lease> lease(test.lease());
   store->before([&](const std::string& verb) {
     if (verb == "renew" && first.exchange(false)) {
       renewing.set_value();
