@@ -34,6 +34,14 @@ class RedisClock : public testing::Test {
     write_offset();
   }
 
+  // The holder renews from "machine", at the boot time 1000 s; no time is credited for it.
+  void report_from_machine() {
+    holder.time.machine = "machine";
+    holder.time.moment.boot = BootTime{1000s};
+    step(-1s);
+    holder.renew(*store, 1);
+  }
+
   // A process of this machine, at this boot time; the cluster has one ID, which is taken.
   Client other(const std::string& machine = {}, std::chrono::seconds boot = 0s) const {
     Client client;
@@ -128,10 +136,7 @@ TEST_F(RedisClock, ReservedTimestampsGrowThroughEveryStep) {
 
 // An idle cluster ages: nobody was there to count the time, but a boot clock shows that it passed.
 TEST_F(RedisClock, TimeThatABootClockBearsOutCountsInFull) {
-  holder.time.machine = "machine";
-  holder.time.moment.boot = BootTime{1000s};
-  step(-1s);
-  holder.renew(*store, 1);
+  report_from_machine();
   step(100s);
   const Grant next = other("machine", 1100s).acquire(*store);
   EXPECT_EQ(next.worker_id, 1);
@@ -139,10 +144,7 @@ TEST_F(RedisClock, TimeThatABootClockBearsOutCountsInFull) {
 }
 
 TEST_F(RedisClock, NoMoreCountsThanBothClocksShow) {
-  holder.time.machine = "machine";
-  holder.time.moment.boot = BootTime{1000s};
-  step(-1s);
-  holder.renew(*store, 1);
+  report_from_machine();
   step(100s);
   EXPECT_EQ(time_left(other("machine", 1050s)), 40s);  // the wall clock stepped 50 s too far
   step(20s);
@@ -154,10 +156,7 @@ TEST_F(RedisClock, NoMoreCountsThanBothClocksShow) {
 }
 
 TEST_F(RedisClock, OtherMachinesBearNothingOut) {
-  holder.time.machine = "machine";
-  holder.time.moment.boot = BootTime{1000s};
-  step(-1s);
-  holder.renew(*store, 1);
+  report_from_machine();
   step(100s);
   EXPECT_EQ(time_left(other("another machine", 1100s)), 75s);
   step(100s);
@@ -168,10 +167,7 @@ TEST_F(RedisClock, OtherMachinesBearNothingOut) {
 
 // Messages overtake each other: the later time of one machine counts.
 TEST_F(RedisClock, LateMessageDoesNotWinTimeTwice) {
-  holder.time.machine = "machine";
-  holder.time.moment.boot = BootTime{1000s};
-  step(-1s);
-  holder.renew(*store, 1);
+  report_from_machine();
   step(100s);
   EXPECT_EQ(time_left(other("machine", 1050s)), 40s);
   step(-1s);

@@ -4,6 +4,7 @@
 #include "redis_proxy.hpp"
 #include "redis_subject.hpp"
 #include "support/expect_error.hpp"
+#include "support/forked_process.hpp"
 #include "support/redis_server.hpp"
 
 #include <workerid/redis_store.hpp>
@@ -145,6 +146,28 @@ TEST(RedisRestart, StoppedServerMakesAnUnknownOutcome) {
   EXPECT_EQ(other.acquire(*fresh).worker_id, 2);
   EXPECT_EQ(fresh->inspect("jobs", patience)->leases.size(), 2U);  // G5: one grant, not two
   EXPECT_EQ(holder.renew(*fresh, grant.worker_id).epoch, grant.epoch);
+}
+
+// G11: the sockets that a child inherits are its parent's.
+TEST(RedisFork, ChildLeavesTheConnectionsAlone) {
+  RedisServer server;
+  auto store = open_redis_store(server.url());
+  const Client holder;
+  const Grant grant = holder.acquire(*store);
+  const auto connections = [&] {
+    const std::string statistics = server.cli({"INFO", "stats"});
+    const std::string name = "total_connections_received:";
+    return std::stoi(statistics.substr(statistics.find(name) + name.size()));
+  };
+  const int before = connections();
+  ForkedProcess child([&] {
+    expect_error(ErrorCode::invalid_argument, [&] { holder.renew(*store, grant.worker_id); });
+    store.reset();
+    return testing::Test::HasFailure() ? 1 : 0;
+  });
+  EXPECT_EQ(child.wait(), ExitStatus{});
+  EXPECT_EQ(holder.renew(*store, grant.worker_id).epoch, grant.epoch);
+  EXPECT_EQ(connections(), before + 1);  // that of the question itself
 }
 
 class RedisCut : public testing::Test {
