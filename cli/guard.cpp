@@ -7,11 +7,9 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <ctime>
 #include <fcntl.h>
 #include <fstream>
-#include <stdexcept>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -117,17 +115,18 @@ void reset_signals() {
 }
 
 // Leaves open only what the guard needs: not the command's pipes, nor the store's connections.
-void close_descriptors(Descriptor& socket, int identity_lock) {
+void close_descriptors(int socket, int identity_lock) {
   constexpr int first_free = 3;
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int standard = 0; standard < first_free; ++standard) ::dup2(null, standard);
-  std::vector<int> kept{socket.number()};
+  std::vector<int> kept{socket};
   if (identity_lock >= first_free) kept.push_back(identity_lock);
   std::sort(kept.begin(), kept.end());
   int from = first_free;
   for (const int number : kept) {
-    if (number > from)
+    if (number > from) {
       ::close_range(static_cast<unsigned>(from), static_cast<unsigned>(number - 1), 0);
+    }
     from = number + 1;
   }
   ::close_range(static_cast<unsigned>(from), ~0U, 0);
@@ -149,7 +148,7 @@ class GuardProcess {
       ending_.exec_error = errno;
     } else {
       ::setpgid(0, 0);  // out of reach of the terminal's signals, above all of its stop
-      close_descriptors(socket_, program.identity_lock);
+      close_descriptors(socket_.number(), program.identity_lock);
       watch();
     }
     send(socket_.number(), ending_);
@@ -241,6 +240,7 @@ Guard::Guard(const Program& program, BootTime deadline, milliseconds grace)
 Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, milliseconds grace)
     : socket_(std::move(sockets.outer)), not_ours_(children()) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  ::signal(SIGCHLD, SIG_DFL);  // were it ignored, nobody would hear how a process ended
   // The guard is forked from a process with threads: of what they may have locked it uses nothing
   // but malloc, which glibc unlocks in the child. It never returns.
   sigset_t all;

@@ -209,6 +209,13 @@ TEST_F(Run, SignalsAreAtTheirDefaults) {
   EXPECT_EQ(mask_of(status, "SigBlk"), 0U);
 }
 
+TEST_F(Run, TheExitCodeIsHeardWhateverTheCallerIgnores) {
+  Process caller(
+      {"sh", "-c", "trap '' CHLD; exec \"$0\" run -- sh -c 'exit 7'", WORKERID_TOOL_PATH},
+      tool.environment());
+  EXPECT_EQ(caller.wait(), (ExitStatus{7, 0}));
+}
+
 TEST_F(Run, NohupReachesTheCommand) {
   Process caller(
       {"sh", "-c",
