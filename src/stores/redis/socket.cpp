@@ -50,23 +50,25 @@ Address local_address(const std::string& path) {
   return address_from(&address, sizeof address);
 }
 
+struct Lookup {
+  std::vector<Address> addresses;
+  int error = 0;  // of getaddrinfo(3)
+};
+
 // Blocks for as long as the system's resolver does.
-std::vector<Address> look_up(const std::string& host, const std::string& port) {
+Lookup look_up(const std::string& host, const std::string& port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
   const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-  if (error != 0) {
-    throw ConnectionFailure("the host's name cannot be resolved: " +
-                            std::string{::gai_strerror(error)});
-  }
+  if (error != 0) return {{}, error};
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list{found, &::freeaddrinfo};
-  std::vector<Address> addresses;
+  Lookup lookup;
   for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
-    addresses.push_back(address_from(entry->ai_addr, entry->ai_addrlen));
+    lookup.addresses.push_back(address_from(entry->ai_addr, entry->ai_addrlen));
   }
-  return addresses;
+  return lookup;
 }
 
 // Keeps the signals of the host program away from a thread that is started meanwhile.
@@ -87,11 +89,9 @@ class SignalsBlocked {
 
 // getaddrinfo(3) knows no deadline (G10): it runs on a thread of its own, which is left behind when
 // it takes too long.
-std::vector<Address> resolve(const RedisUrl& url, Deadline deadline) {
-  if (is_address(url.host)) return look_up(url.host, std::to_string(url.port));
-  std::packaged_task<std::vector<Address>()> task(
-      [host = url.host, port = std::to_string(url.port)] { return look_up(host, port); });
-  auto addresses = task.get_future();
+Lookup look_up_until(Deadline deadline, const std::string& host, const std::string& port) {
+  std::packaged_task<Lookup()> task([host, port] { return look_up(host, port); });
+  auto lookup = task.get_future();
   try {
     const SignalsBlocked blocked;
     std::thread(std::move(task)).detach();
@@ -99,10 +99,21 @@ std::vector<Address> resolve(const RedisUrl& url, Deadline deadline) {
     throw ConnectionFailure("no thread can be started to resolve the host's name: " +
                             error.code().message());
   }
-  if (addresses.wait_until(deadline) != std::future_status::ready) {
+  if (lookup.wait_until(deadline) != std::future_status::ready) {
     throw ConnectionFailure("the host's name was not resolved in time");
   }
-  return addresses.get();
+  return lookup.get();
+}
+
+std::vector<Address> resolve(const RedisUrl& url, Deadline deadline) {
+  const std::string port = std::to_string(url.port);
+  Lookup lookup =
+      is_address(url.host) ? look_up(url.host, port) : look_up_until(deadline, url.host, port);
+  if (lookup.error != 0) {
+    throw ConnectionFailure("the host's name cannot be resolved: " +
+                            std::string{::gai_strerror(lookup.error)});
+  }
+  return std::move(lookup.addresses);
 }
 
 // Errors: `ConnectionFailure` when the deadline has passed.
