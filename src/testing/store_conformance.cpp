@@ -278,6 +278,7 @@ void in_threads(int count, Work work) {
   std::mutex mutex;
   std::exception_ptr failure;
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<std::size_t>(count));
   for (int index = 0; index < count; ++index) {
     threads.emplace_back([&, index] {
       start.arrive_and_wait();

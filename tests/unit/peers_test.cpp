@@ -56,6 +56,7 @@ class Peers : public ::testing::TestWithParam<Backend> {
 
   std::vector<Holder> processes(int count, const Options& options) {
     std::vector<Holder> processes;
+    processes.reserve(static_cast<std::size_t>(count));
     for (int index = 0; index < count; ++index) processes.push_back(process(options));
     return processes;
   }
@@ -84,6 +85,7 @@ class Peers : public ::testing::TestWithParam<Backend> {
   static void at_once(int count, const std::function<void(int)>& work) {
     std::latch start{count};
     std::vector<std::thread> threads;
+    threads.reserve(static_cast<std::size_t>(count));
     for (int index = 0; index < count; ++index) {
       threads.emplace_back([&, index] {
         start.arrive_and_wait();
@@ -457,7 +459,8 @@ ErrorCode caught(Operation operation) {
 TEST_P(Peers, TheSixErrorsOfTheOriginalAreCaughtByTypeAndCode) {
   Holder holder = process(pool_of(1));
   Generator& generator = holder.generator;
-  const auto [worker_id, token] = holder.assigned;
+  const WorkerId worker_id = holder.assigned.worker_id;
+  const Token token = holder.assigned.token;
   EXPECT_EQ(caught([&] { generator.get_id(0ms); }), ErrorCode::no_available_id);
   EXPECT_EQ(caught([&] { generator.renew(2, token); }), ErrorCode::invalid_worker_id);
   EXPECT_EQ(caught([&] { generator.renew(worker_id, Token::random()); }),
