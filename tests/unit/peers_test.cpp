@@ -45,7 +45,7 @@ class Peers : public ::testing::TestWithParam<Backend> {
   }
   static Options pool_of(WorkerId size) { return range(1, size); }
 
-  Generator generator(const Options& options) { return {subject_.open(), cluster_, options}; }
+  Generator generator(const Options& options) { return {subject.open(), cluster, options}; }
 
   // A process that got an ID; it does not wait for one.
   Holder process(const Options& options) {
@@ -74,7 +74,7 @@ class Peers : public ::testing::TestWithParam<Backend> {
   }
 
   LeaseView record(WorkerId worker_id) {
-    const auto view = subject_.open()->inspect(cluster_, 5s);
+    const auto view = subject.open()->inspect(cluster, 5s);
     const auto found =
         std::find_if(view->leases.begin(), view->leases.end(),
                      [=](const LeaseView& lease) { return lease.worker_id == worker_id; });
@@ -95,8 +95,8 @@ class Peers : public ::testing::TestWithParam<Backend> {
     for (std::thread& thread : threads) thread.join();
   }
 
-  testing::StoreSubject subject_ = make_subject(GetParam());
-  std::string cluster_ = "peers-" + Token::random().text();
+  testing::StoreSubject subject = make_subject(GetParam());
+  std::string cluster = "peers-" + Token::random().text();
 };
 
 INSTANTIATE_TEST_SUITE_P(, Peers,
@@ -107,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(, Peers,
 // reuse delay half of that.
 class PeersInTime : public Peers {
  protected:
-  void pass(milliseconds time) { subject_.let_time_pass(time); }
+  void pass(milliseconds time) { subject.let_time_pass(time); }
   void outlast_the_lease() { pass(5min); }
   void outlast_the_reuse_delay() { pass(5min + 150s); }
 };
@@ -356,8 +356,8 @@ TEST_P(PeersInTime, ExpiredIdIsKeptForTheReuseDelay) {
 // CosId, yitter and others sweep over an exhausted pool for up to 42 s and then return -1.
 TEST_P(Peers, ExhaustedPoolSaysAtOnceWhenTheNextComes) {
   processes(2, pool_of(2));
-  const auto counting = std::make_shared<FaultStore>(subject_.open());
-  Generator late{counting, cluster_, pool_of(2)};
+  const auto counting = std::make_shared<FaultStore>(subject.open());
+  Generator late{counting, cluster, pool_of(2)};
   const Error error = expect_error(ErrorCode::no_available_id, [&] { late.get_id(); });
   EXPECT_EQ(counting->count("acquire"), 1);
   ASSERT_TRUE(error.retry_after().has_value());
@@ -436,9 +436,9 @@ TEST_P(Peers, RestartsDoNotUseThePoolUp) {
 
 // Every allocator with leases: an answer that is lost after it was decided, repeated, burns an ID.
 TEST_P(Peers, RetryBurnsNoSecondId) {
-  const auto faulty = std::make_shared<FaultStore>(subject_.open());
+  const auto faulty = std::make_shared<FaultStore>(subject.open());
   faulty->schedule({Fault::reply_lost});
-  Generator unlucky{faulty, cluster_, pool_of(3)};
+  Generator unlucky{faulty, cluster, pool_of(3)};
   const Assignment assigned = unlucky.get_id(20s);
   EXPECT_EQ(faulty->count("acquire"), 2);
   EXPECT_EQ(unlucky.inspect().never_granted, 2);
