@@ -69,14 +69,6 @@ class Run : public ::testing::Test {
   }
 };
 
-// The numbers that a command printed, one a line.
-std::vector<pid_t> pids_of(const std::string& output) {
-  std::istringstream numbers{output};
-  std::vector<pid_t> pids;
-  for (pid_t pid = 0; numbers >> pid;) pids.push_back(pid);
-  return pids;
-}
-
 TEST_F(Run, TheCommandKnowsItsIdEpochAndCluster) {
   const Result result = shell("echo $WORKER_ID $WORKER_ID_EPOCH $WORKER_ID_CLUSTER");
   EXPECT_EQ(result.status, (ExitStatus{0, 0}));

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <fstream>
 #include <poll.h>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <sys/syscall.h>
@@ -40,6 +41,13 @@ pid_t parent_of(pid_t pid) {
     if (word == "PPid:" && status >> parent) return parent;
   }
   throw std::runtime_error("process " + std::to_string(pid) + " has no parent");
+}
+
+std::vector<pid_t> pids_of(const std::string& output) {
+  std::istringstream numbers{output};
+  std::vector<pid_t> pids;
+  for (pid_t pid = 0; numbers >> pid;) pids.push_back(pid);
+  return pids;
 }
 
 }  // namespace workerid::tests

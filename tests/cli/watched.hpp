@@ -4,7 +4,9 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace workerid::tests {
 
@@ -29,5 +31,8 @@ class Watched {
 
 /// The process that started `pid`.
 pid_t parent_of(pid_t pid);
+
+/// The process IDs that a command printed, one on a line.
+std::vector<pid_t> pids_of(const std::string& output);
 
 }  // namespace workerid::tests

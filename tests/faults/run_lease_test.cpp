@@ -50,13 +50,6 @@ bool wait_for_beats(const std::filesystem::path& path) {
   return true;
 }
 
-std::vector<pid_t> pids_of(const std::string& output) {
-  std::istringstream numbers{output};
-  std::vector<pid_t> pids;
-  for (pid_t pid = 0; numbers >> pid;) pids.push_back(pid);
-  return pids;
-}
-
 class RunFaults : public ::testing::Test {
  protected:
   static std::vector<std::string> run(std::vector<std::string> options,
