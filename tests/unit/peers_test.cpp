@@ -11,8 +11,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <gtest/gtest.h>
 #include <latch>
+#include <memory>
 #include <set>
 #include <string>
 #include <sys/wait.h>
@@ -81,7 +83,7 @@ class Peers : public ::testing::TestWithParam<Backend> {
     return found == view->leases.end() ? LeaseView{} : *found;
   }
 
-  // The sixteen threads or so that a service starts with, each its own client.
+  // Runs `work(index)` in threads that begin together.
   static void at_once(int count, const std::function<void(int)>& work) {
     std::latch start{count};
     std::vector<std::thread> threads;

@@ -235,7 +235,7 @@ TEST(RulesEpoch, GrowsWhateverTheWallClockShows) {
 // G8: the client's clock bounds the range, as far as it is believed.
 TEST(RulesTimestamps, FollowTheClientsClockWithinReason) {
   struct Row {
-    std::int64_t client_wall_ms;
+    std::int64_t client_wall_ms = 0;
     TimestampRange expected;
   };
   const std::array<Row, 6> rows{{
