@@ -97,8 +97,8 @@ class CustomStore final : public workerid::Store {
 }  // namespace
 
 int main() {
-  const auto store = std::make_shared<CustomStore>();
+  std::shared_ptr<workerid::Store> store = std::make_shared<CustomStore>();
   const bool passed =
-      workerid::testing::run_store_conformance({.open = [store] { return store; }}, std::cout);
+      workerid::testing::run_store_conformance({.open = [&] { return store; }}, std::cout);
   return passed ? 0 : 1;
 }

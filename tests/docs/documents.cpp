@@ -93,6 +93,7 @@ std::vector<Document> all_documents() {
   }
   std::sort(paths.begin(), paths.end());
   std::vector<Document> documents;
+  documents.reserve(paths.size());
   for (const auto& path : paths) documents.push_back(read_document(path));
   return documents;
 }

@@ -25,7 +25,7 @@ std::vector<std::filesystem::path> files(const std::string& folder,
                                          const std::set<std::string>& extensions) {
   std::vector<std::filesystem::path> found;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(source_root() / folder)) {
-    if (extensions.count(entry.path().extension().string()) != 0) found.push_back(entry.path());
+    if (extensions.contains(entry.path().extension().string())) found.push_back(entry.path());
   }
   return found;
 }
@@ -87,7 +87,7 @@ TEST(Documents, ShownCodeIsTheCodeOfTheExamples) {
     for (const Block& block : document.blocks) {
       // Executed by console_test, run by install_lines.sh, and pictures.
       const std::set<std::string> elsewhere{"console", "cmake", "text"};
-      if (elsewhere.count(block.language) != 0) continue;
+      if (elsewhere.contains(block.language)) continue;
       ++blocks;
       EXPECT_TRUE(is_excerpt_of_one(block.lines, sources_of(block.language)))
           << block.where << ": this " << block.language << " block stands in no source";
