@@ -186,7 +186,7 @@ RedisReply Connection::receive(Deadline deadline) {
 }
 
 std::size_t Connection::read_some(Deadline deadline) {
-  std::array<char, 16384> buffer;
+  std::array<char, 16384> buffer{};
   const Step step = socket_.complete(deadline, [&] {
     return tls_ ? tls_->receive(buffer.data(), buffer.size())
                 : socket_.receive(buffer.data(), buffer.size());

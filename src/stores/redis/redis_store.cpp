@@ -26,7 +26,7 @@ using Words = std::vector<std::string>;
 // for it came from outside.
 class Answer {
  public:
-  Answer(RedisReply reply, std::string server) : server_(std::move(server)) {
+  Answer(const RedisReply& reply, std::string server) : server_(std::move(server)) {
     array_ = expect<RedisReply::Array>(reply);
   }
 
@@ -308,7 +308,7 @@ class RedisStore final : public Store {
     if (const auto* error = error_in(reply)) {
       throw detail::redis::server_error(description(), error->text);
     }
-    return {std::move(reply), description()};
+    return {reply, description()};
   }
 
   RedisReply send(const Words& words, Deadline deadline) {

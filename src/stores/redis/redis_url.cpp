@@ -214,7 +214,7 @@ RedisUrl parse_socket_url(std::string_view rest) {
            " bytes; the system allows " + std::to_string(longest));
   }
   Query query = parse_query(rest.empty() ? rest : rest.substr(1));
-  if (query.count("db") != 0) url.database = parse_database(take(query, "db"));
+  if (query.contains("db")) url.database = parse_database(take(query, "db"));
   refuse_what_is_left(query, "unix:// knows db");
   return url;
 }

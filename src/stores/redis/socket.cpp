@@ -202,7 +202,7 @@ Step Socket::send(std::string_view bytes) {
   return {Step::Outcome::done, static_cast<std::size_t>(count)};
 }
 
-Step Socket::receive(char* buffer, std::size_t size) {
+Step Socket::receive(char* buffer, std::size_t size) const {
   const ssize_t count = ::recv(descriptor_, buffer, size, 0);
   if (count < 0) {
     if (is_not_ready(errno)) return {Step::Outcome::wants_read};

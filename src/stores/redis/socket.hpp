@@ -55,7 +55,7 @@ class Socket {
 
   /// Move what can be moved at once. Errors: `ConnectionFailure`.
   Step send(std::string_view bytes);
-  Step receive(char* buffer, std::size_t size);
+  Step receive(char* buffer, std::size_t size) const;
 
   /// Repeats `step` whenever the socket is ready for it, until it is done or the peer has closed.
   /// Errors: `ConnectionFailure`, also when the deadline has passed.
