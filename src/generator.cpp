@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "checks.hpp"
 #include "identity.hpp"
 #include "keeper.hpp"
 #include "lease_machine.hpp"
@@ -20,10 +21,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-[[noreturn]] void refuse(const std::string& facts) {
-  throw Error(ErrorCode::invalid_argument, facts);
-}
-
 // For people: host, process, start.
 std::string this_process() {
   std::array<char, 128> host{};
@@ -34,6 +31,12 @@ std::string this_process() {
   std::array<char, 32> start{};
   std::strftime(start.data(), start.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
   return std::string{host.data()} + "/" + std::to_string(::getpid()) + "/" + start.data();
+}
+
+// Before anything is computed from them.
+Options checked(Options options) {
+  options.check();
+  return options;
 }
 
 std::uint64_t random_seed() {
@@ -48,7 +51,7 @@ class GeneratorCore {
   GeneratorCore(std::shared_ptr<Store> store, std::string cluster, Options options)
       : store_(std::move(store)),
         cluster_(std::move(cluster)),
-        options_(std::move(options)),
+        options_(checked(std::move(options))),
         configuration_(options_.configuration()),
         clock_(options_.clock ? options_.clock : boottime_clock()),
         timing_(configuration_.lease_time),
@@ -57,7 +60,6 @@ class GeneratorCore {
         identity_(options_.identity_file) {
     if (!store_) refuse("the store is empty");
     check_cluster_name(cluster_);
-    options_.check();
   }
 
   bool forked() const noexcept { return fork_guard_.forked(); }

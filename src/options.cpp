@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "checks.hpp"
+
 #include <workerid/options.hpp>
 
 #include <string>
@@ -7,18 +9,14 @@ namespace workerid {
 
 namespace {
 
+using detail::refuse;
 using std::chrono::milliseconds;
 
 constexpr milliseconds shortest_lease_time = std::chrono::seconds{2};
-constexpr milliseconds longest_time = std::chrono::hours{24 * 30};
 constexpr std::int64_t least_clock_rate_ppm = 1000;
 constexpr std::int64_t ppm = 1'000'000;
 // Both clocks are kept in milliseconds: each may be off by one.
 constexpr milliseconds granularity{2};
-
-[[noreturn]] void refuse(const std::string& facts) {
-  throw Error(ErrorCode::invalid_argument, facts);
-}
 
 std::string text(milliseconds time) {
   return std::to_string(time.count()) + " ms";
@@ -35,17 +33,9 @@ Tolerance tolerance_of(const Configuration& configuration) {
 
 void check_times(const Configuration& configuration) {
   const milliseconds lease_time = configuration.lease_time;
-  if (lease_time < shortest_lease_time || lease_time > longest_time) {
-    refuse("max_lease_time is " + text(lease_time) + "; it must be " + text(shortest_lease_time) +
-           " to " + text(longest_time));
-  }
-  if (configuration.reuse_delay > longest_time) {
-    refuse("reuse_delay is " + text(configuration.reuse_delay) + "; it must not be above " +
-           text(longest_time));
-  }
-  if (configuration.cool_down > longest_time) {
-    refuse("cool_down is " + text(configuration.cool_down) + "; it must not be above " +
-           text(longest_time));
+  if (lease_time < shortest_lease_time) {
+    refuse("max_lease_time is " + text(lease_time) + "; it must not be below " +
+           text(shortest_lease_time));
   }
   if (tolerance_of(configuration).clock_rate_ppm >= least_clock_rate_ppm) return;
   const milliseconds least = lease_time / 4 + granularity +
@@ -105,17 +95,7 @@ void Options::check() const {
   check_times(configuration());
   // The store's limit leaves room for what an identity file adds.
   constexpr std::size_t longest_instance = 200;
-  if (instance.size() > longest_instance) {
-    refuse("instance has " + std::to_string(instance.size()) + " bytes; at most " +
-           std::to_string(longest_instance) + " are allowed");
-  }
-  for (const char character : instance) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte < 0x20 || byte == 0x7f) {
-      refuse("instance contains the control character " + std::to_string(byte) +
-             "; use printable ones");
-    }
-  }
+  detail::check_text("instance", instance, longest_instance);
   if (takeover && instance.empty()) {
     refuse("takeover is set without an instance; name the instance whose former process is gone");
   }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "checks.hpp"
+
 #include <workerid/store.hpp>
 
 #include <algorithm>
@@ -8,34 +10,26 @@ namespace workerid {
 
 namespace {
 
+using detail::check_text;
+using detail::refuse;
 using std::chrono::milliseconds;
+
+// Longer than any lease has a reason to be; keeps sums of times far from overflow.
+constexpr milliseconds longest_time = std::chrono::hours{24 * 30};
 
 // Above what any caller means by a stable name or an owner; keeps records small.
 constexpr std::size_t longest_text = 250;
-
-[[noreturn]] void refuse(const std::string& facts) {
-  throw Error(ErrorCode::invalid_argument, facts);
-}
-
-// Control characters separate the fields of a record in some stores and confuse terminals in all.
-void check_text(const std::string& what, const std::string& text) {
-  if (text.size() > longest_text) {
-    refuse(what + " has " + std::to_string(text.size()) + " bytes; at most " +
-           std::to_string(longest_text) + " are allowed");
-  }
-  for (const char character : text) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte < 0x20 || byte == 0x7f) {
-      refuse(what + " contains the control character " + std::to_string(byte) +
-             "; use printable ones");
-    }
-  }
-}
 
 void check_timeout(milliseconds timeout) {
   if (timeout <= milliseconds::zero()) {
     refuse("the time-out is " + std::to_string(timeout.count()) + " ms; it must be above 0");
   }
+}
+
+void check_time(const std::string& what, milliseconds time, milliseconds shortest) {
+  if (time >= shortest && time <= longest_time) return;
+  refuse(what + " is " + std::to_string(time.count()) + " ms; it must be " +
+         std::to_string(shortest.count()) + " to " + std::to_string(longest_time.count()) + " ms");
 }
 
 void check_lease(const std::string& cluster, WorkerId worker_id, const Token& token,
@@ -73,6 +67,24 @@ Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id
 
 }  // namespace
 
+void detail::refuse(const std::string& facts) {
+  throw Error(ErrorCode::invalid_argument, facts);
+}
+
+void detail::check_text(const std::string& what, const std::string& text, std::size_t longest) {
+  if (text.size() > longest) {
+    refuse(what + " has " + std::to_string(text.size()) + " bytes; at most " +
+           std::to_string(longest) + " are allowed");
+  }
+  for (const char character : text) {
+    const auto byte = static_cast<unsigned char>(character);
+    if (byte < 0x20 || byte == 0x7f) {
+      refuse(what + " contains the control character " + std::to_string(byte) +
+             "; use printable ones");
+    }
+  }
+}
+
 std::string_view name(LeaseState state) noexcept {
   switch (state) {
     case LeaseState::leased:
@@ -94,7 +106,11 @@ WorkerId ClusterView::count(LeaseState state) const noexcept {
 
 void check_cluster_name(std::string_view cluster) {
   constexpr std::size_t longest = 100;
-  const std::string quoted = "the cluster's name \"" + std::string{cluster} + "\"";
+  std::string shown{cluster};
+  std::replace_if(
+      shown.begin(), shown.end(), [](char character) { return character < ' ' || character > '~'; },
+      '?');
+  const std::string quoted = "the cluster's name \"" + shown + "\"";
   if (cluster.empty()) refuse("the cluster's name is empty; give it 1 to 100 characters");
   if (cluster.size() > longest) {
     refuse(quoted + " has " + std::to_string(cluster.size()) + " characters; at most " +
@@ -120,15 +136,9 @@ void check_configuration(const Configuration& configuration) {
     refuse("min_worker_id is " + std::to_string(low) + ", above max_worker_id, which is " +
            std::to_string(high));
   }
-  if (lease_time <= milliseconds::zero()) {
-    refuse("the lease time is " + std::to_string(lease_time.count()) + " ms; it must be above 0");
-  }
-  if (reuse_delay < milliseconds::zero()) {
-    refuse("reuse_delay is " + std::to_string(reuse_delay.count()) + " ms; it must not be below 0");
-  }
-  if (cool_down < milliseconds::zero()) {
-    refuse("cool_down is " + std::to_string(cool_down.count()) + " ms; it must not be below 0");
-  }
+  check_time("the lease time (max_lease_time)", lease_time, milliseconds{1});
+  check_time("reuse_delay", reuse_delay, milliseconds{0});
+  check_time("cool_down", cool_down, milliseconds{0});
 }
 
 Store::~Store() = default;
@@ -142,8 +152,8 @@ Grant Store::acquire(const AcquireRequest& request, milliseconds timeout) {
   check_process();
   check_lease(request.cluster, 0, request.token, timeout);
   check_configuration(request.configuration);
-  check_text("the instance", request.instance);
-  check_text("the owner", request.owner);
+  check_text("the instance", request.instance, longest_text);
+  check_text("the owner", request.owner, longest_text);
   if (request.takeover && request.instance.empty()) refuse("takeover needs an instance");
   return checked(do_acquire(request, timeout), request.configuration.min_worker_id,
                  request.configuration.max_worker_id, description());

@@ -216,7 +216,7 @@ class ForwardingStore : public Store {
 void check_cluster_name(std::string_view cluster);
 
 /// Checks that a configuration makes sense to a store: the range within 0 to `largest_worker_id`, the
-/// lease time above 0, the delays not below. A Generator asks for more (`Options`).
+/// lease time above 0, no delay below, none of them above 30 days. A Generator asks for more (`Options`).
 /// Errors: `invalid_argument` with the value, the limit and the reason.
 void check_configuration(const Configuration& configuration);
 

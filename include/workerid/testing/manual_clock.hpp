@@ -33,7 +33,7 @@ class ManualClock final : public Clock {
 
  private:
   struct Waiter {
-    Wakeup* wakeup;
+    Wakeup* wakeup = nullptr;
     BootTime deadline;
   };
 
