@@ -34,11 +34,17 @@ class RedisClock : public testing::Test {
     write_offset();
   }
 
-  // The holder renews from "machine", at the boot time 1000 s; no time is credited for it.
-  void report_from_machine() {
-    holder.time.machine = "machine";
-    holder.time.moment.boot = BootTime{1000s};
+  // The server's wall clock, as far as these tests look.
+  WallTime server_wall() const {
+    return boottime_clock()->now().wall + std::chrono::floor<std::chrono::milliseconds>(offset_);
+  }
+
+  // The holder renews from "machine", at the boot time 1000 s; no time is credited for it. The
+  // request took `delay` to come.
+  void report_from_machine(std::chrono::milliseconds delay = 0ms) {
     step(-1s);
+    holder.time.machine = "machine";
+    holder.time.moment = {BootTime{1000s} - delay, server_wall() - delay};
     holder.renew(*store, 1);
   }
 
@@ -47,7 +53,7 @@ class RedisClock : public testing::Test {
     Client client;
     client.configuration = holder.configuration;
     client.time.machine = machine;
-    client.time.moment.boot = BootTime{boot};
+    client.time.moment = {BootTime{boot}, server_wall()};
     return client;
   }
 
@@ -174,6 +180,14 @@ TEST_F(RedisClock, LateMessageDoesNotWinTimeTwice) {
   EXPECT_EQ(time_left(other("machine", 1000s)), 40s);
   step(100s);
   EXPECT_EQ(time_left(other("machine", 1070s)), 20s);  // 20 s since 1050 s, not 70 s since 1000 s
+}
+
+// What had passed before a request was executed must not count again with the next one, even if the
+// server's wall clock steps by as much in between.
+TEST_F(RedisClock, AReportThatTookLongToComeBearsNothingOut) {
+  report_from_machine(20s);
+  step(20s);
+  EXPECT_EQ(time_left(other("machine", 1000s)), 75s);
 }
 
 }  // namespace
