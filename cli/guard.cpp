@@ -25,7 +25,7 @@ using std::chrono::milliseconds;
 
 // What `run` tells the guard.
 struct Order {
-  int signal;         // to be sent to the command, or 0
+  int signal = 0;     // to be sent to the command, or 0
   BootTime deadline;  // the new one, if `signal` is 0
 };
 
@@ -85,6 +85,7 @@ void end_descendants(const std::vector<pid_t>& spared, Reaped reaped) {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
@@ -98,7 +99,7 @@ void reset_signals() {
   }
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 // In the process that becomes the command.
