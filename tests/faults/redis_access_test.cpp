@@ -38,7 +38,7 @@ class RedisAccess : public testing::Test {
 
 TEST_F(RedisAccess, NeedsNoMoreThanIsDocumented) {
   std::vector<std::string> rules = needed;
-  rules.push_back("~{workerid:*}:*");
+  rules.emplace_back("~{workerid:*}:*");
   set_user(rules);
   const auto store = open("worker:s%25cret");
   const Client holder;
@@ -58,7 +58,7 @@ TEST_F(RedisAccess, MissingPermissionsAreDenied) {
     for (const std::string& rule : needed) {
       if (rule != missing) rules.push_back(rule);
     }
-    rules.push_back("~{workerid:*}:*");
+    rules.emplace_back("~{workerid:*}:*");
     set_user(rules);
     const auto store = open("worker:s%25cret");
     expect_error(ErrorCode::denied, [&] {

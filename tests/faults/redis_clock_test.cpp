@@ -30,13 +30,13 @@ class RedisClock : public testing::Test {
   }
 
   void step(nanoseconds by) {
-    offset_ += by;
+    offset += by;
     write_offset();
   }
 
   // The server's wall clock, as far as these tests look.
   WallTime server_wall() const {
-    return boottime_clock()->now().wall + std::chrono::floor<std::chrono::milliseconds>(offset_);
+    return boottime_clock()->now().wall + std::chrono::floor<std::chrono::milliseconds>(offset);
   }
 
   // The holder renews from "machine", at the boot time 1000 s; no time is credited for it. The
@@ -65,7 +65,7 @@ class RedisClock : public testing::Test {
 
   TemporaryDirectory directory;
   const std::string offset_file = directory.path() / "offset";
-  nanoseconds offset_{write_offset()};
+  nanoseconds offset{write_offset()};
   RedisServer server{{}, {{"LD_PRELOAD", WORKERID_STEP_CLOCK}, {"STEPCLOCK", offset_file}}};
   const std::shared_ptr<Store> store = open_redis_store(server.socket_url());
   Client holder;
@@ -73,11 +73,11 @@ class RedisClock : public testing::Test {
 
  private:
   nanoseconds write_offset() {
-    const std::int64_t offset_ns = offset_.count();
+    const std::int64_t offset_ns = offset.count();
     std::fstream file(offset_file, std::ios::in | std::ios::out | std::ios::binary);
     if (!file) file.open(offset_file, std::ios::out | std::ios::binary);
     file.write(reinterpret_cast<const char*>(&offset_ns), sizeof offset_ns);
-    return offset_;
+    return offset;
   }
 };
 

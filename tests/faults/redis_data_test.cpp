@@ -194,7 +194,7 @@ TEST_F(RedisData, DamagedFieldsAreNamed) {
        {"min", "max", "lease_ms", "reuse_delay_ms", "cool_down_ms", "last_epoch", "next_fresh",
         "clock_ms", "last_wall_ms", "witness_boot_ms"}) {
     for (const std::string value : {"", "x", "1.5", "1e3", "0x10", "nan"}) {
-      SCOPED_TRACE(field + "=" + value);
+      SCOPED_TRACE(testing::Message() << field << "=" << value);
       server.cli({"FLUSHALL"});
       Client{}.acquire(*store);
       server.cli({"HSET", key("cluster"), field, value});

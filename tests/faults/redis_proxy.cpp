@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <limits>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace workerid::tests {
@@ -26,7 +28,7 @@ sockaddr_in loopback(std::uint16_t port) {
 
 // Moves what has come from one end to the other; false when the connection is over or cut.
 bool move_bytes(int from, int to, std::atomic<std::int64_t>& left) {
-  std::array<char, 4096> buffer;
+  std::array<char, 4096> buffer{};
   const ssize_t received = ::recv(from, buffer.data(), buffer.size(), 0);
   if (received <= 0) return false;
   const std::int64_t passing = std::min<std::int64_t>(received, left);
@@ -47,8 +49,10 @@ CuttingProxy::CuttingProxy(std::uint16_t server_port)
       stop_(::eventfd(0, EFD_CLOEXEC)) {
   sockaddr_in address = loopback(0);
   socklen_t size = sizeof address;
-  ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size);
-  ::listen(listener_, 16);
+  if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::listen(listener_, 16) != 0) {
+    throw std::system_error(errno, std::generic_category(), "listen");
+  }
   ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
   port_ = ntohs(address.sin_port);
   thread_ = std::thread([this] { serve(); });

@@ -117,6 +117,7 @@ TEST(RedisRestart, TrafficGoesOnAndNoIdIsHeldTwice) {
     }
   };
   std::vector<std::thread> workers;
+  workers.reserve(threads);
   for (int thread = 0; thread < threads; ++thread) workers.emplace_back(work);
   for (int restart = 0; restart < 3; ++restart) {
     const int before = rounds;

@@ -4,11 +4,11 @@
 // the 64-bit number at the beginning of the file that STEPCLOCK names; it may change at any time.
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 namespace {

@@ -17,8 +17,6 @@
 #include <system_error>
 #include <unistd.h>
 
-extern char** environ;
-
 namespace workerid::tests {
 
 namespace {
@@ -41,12 +39,14 @@ std::vector<std::string> environment_with(const Environment& extra) {
   for (const auto& [name, value] : extra) variables[name] = value;
 
   std::vector<std::string> entries;
-  for (const auto& [name, value] : variables) entries.push_back(name + "=" + value);
+  entries.reserve(variables.size());
+  for (const auto& [name, value] : variables) entries.emplace_back(name).append("=").append(value);
   return entries;
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (std::string& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   return pointers;

@@ -310,6 +310,7 @@ TEST(RedisConnection, MakesAsManyConnectionsAsCallersAtOnce) {
   ConnectionPool pool(parse_redis_url(server.socket_url()));
   constexpr int callers = 16;
   std::vector<std::future<RedisReply>> waiting;
+  waiting.reserve(callers);
   for (int caller = 0; caller < callers; ++caller) {
     waiting.push_back(std::async(std::launch::async, [&, caller] {
       return command(pool, {"BLPOP", "list" + std::to_string(caller), "0"});

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "redis_peer.hpp"
 
+#include <cerrno>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -62,8 +64,10 @@ ScriptedServer::ScriptedServer(std::function<void(Peer&, int)> play)
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size);
-  ::listen(listener_, 64);
+  if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::listen(listener_, 64) != 0) {
+    throw std::system_error(errno, std::generic_category(), "listen");
+  }
   ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
   port_ = ntohs(address.sin_port);
   thread_ = std::thread([this] { serve(); });
