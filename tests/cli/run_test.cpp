@@ -34,7 +34,7 @@ std::set<std::string> lines_of(const std::string& text) {
 std::set<std::string> added(const std::set<std::string>& more, const std::set<std::string>& fewer) {
   std::set<std::string> added;
   for (const std::string& line : more) {
-    if (fewer.count(line) == 0) added.insert(line);
+    if (!fewer.contains(line)) added.insert(line);
   }
   return added;
 }
