@@ -121,8 +121,9 @@ int perform(std::vector<std::string> arguments) {
     tool.parse(std::move(arguments));
     const auto command = std::find_if(commands.begin(), commands.end(),
                                       [](const Command& each) { return each.parser->parsed(); });
-    if (command == commands.end())
+    if (command == commands.end()) {
       return usage_error(invocation.common.output, "there is no command");
+    }
     return command->perform();
   } catch (const CLI::Success& help) {
     return tool.exit(help, std::cout, std::cerr);
