@@ -148,7 +148,10 @@ class GuardProcess {
     if (program_ < 0) {
       ending_.exec_error = errno;
     } else {
-      ::setpgid(0, 0);  // out of reach of the terminal's signals, above all of its stop
+      // Out of reach of the terminal's signals, above all of its stop. A group of its own would do
+      // for that, but the kernel hangs up a group with a stopped member when one ends whose parent
+      // is in another group of the session (setpgid(2)): a stopped `run` would end its neighbours.
+      ::setsid();
       close_descriptors(socket_.number(), program.identity_lock);
       watch();
     }

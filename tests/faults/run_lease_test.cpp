@@ -190,6 +190,21 @@ TEST_F(RunFamily, TheGuardIgnoresWhatOthersAreToldToDo) {
 }
 
 // A crash loop of one process uses up no IDs, and gets the same one each time.
+// The kernel hangs up an orphaned process group with a stopped member when it loses the last parent
+// within its session: the group of a container, or of a job without a terminal.
+TEST_F(RunFaults, AStoppedRunDoesNotEndItsNeighbours) {
+  const std::string command = directory.path() / "command";
+  Process neighbour(
+      {"setsid", "--wait", "sh", "-c",
+       "\"$0\" run --lease 2s -- sh -c 'echo $$ > \"$0\"; exec sleep 1000' \"$1\" & run=$!; "
+       "while ! [ -s \"$1\" ]; do sleep 0.01; done; kill -STOP $run; "
+       "while kill -0 $(cat \"$1\"); do sleep 0.01; done; "
+       "kill -KILL $run; echo survived",
+       WORKERID_TOOL_PATH, command},
+      tool.environment());
+  EXPECT_TRUE(neighbour.wait_for_output("survived"));
+}
+
 TEST(RunIdentity, FiftyKillsInARowKeepTheId) {
   const TemporaryDirectory directory;
   const Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
