@@ -189,7 +189,6 @@ TEST_F(RunFamily, TheGuardIgnoresWhatOthersAreToldToDo) {
   expect_all_gone();
 }
 
-// A crash loop of one process uses up no IDs, and gets the same one each time.
 // The kernel hangs up an orphaned process group with a stopped member when it loses the last parent
 // within its session: the group of a container, or of a job without a terminal.
 TEST_F(RunFaults, AStoppedRunDoesNotEndItsNeighbours) {
@@ -205,6 +204,7 @@ TEST_F(RunFaults, AStoppedRunDoesNotEndItsNeighbours) {
   EXPECT_TRUE(neighbour.wait_for_output("survived"));
 }
 
+// A crash loop of one process uses up no IDs, and gets the same one each time.
 TEST(RunIdentity, FiftyKillsInARowKeepTheId) {
   const TemporaryDirectory directory;
   const Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
