@@ -46,9 +46,30 @@ std::string summary(const std::string& cluster, const ClusterView& view) {
          cli::to_text(configuration.lease_time) + "\n";
 }
 
+std::string to_text(const Guarantee& guarantee) {
+  std::string text = "guarantee: exclusivity " + std::string{name(guarantee.exclusivity)} +
+                     ", timestamps " + std::string{name(guarantee.timestamps)} + "\n";
+  for (const std::string& reason : guarantee.reasons) text += "  " + reason + "\n";
+  return text;
+}
+
+std::string hold_back(const ClusterView& view) {
+  if (view.hold_back == std::chrono::milliseconds::zero()) return {};
+  return "holding back: the store may have lost data, nothing is granted for " +
+         cli::to_text(view.hold_back) + "\n";
+}
+
+Json to_json(const Guarantee& guarantee) {
+  return {{"exclusivity", name(guarantee.exclusivity)},
+          {"timestamps", name(guarantee.timestamps)},
+          {"reasons", guarantee.reasons}};
+}
+
 Json to_json(const std::string& cluster, const ClusterView& view,
-             const std::vector<LeaseView>& leases) {
+             const std::vector<LeaseView>& leases, const Guarantee& guarantee) {
   Json json{{"cluster", cluster},
+            {"guarantee", to_json(guarantee)},
+            {"hold_back_ms", view.hold_back.count()},
             {"configuration", cli::to_json(view.configuration)},
             {"last_epoch", view.last_epoch},
             {"counts",
@@ -63,15 +84,23 @@ Json to_json(const std::string& cluster, const ClusterView& view,
 }
 
 int list(const CommonOptions& common, bool all) {
-  const auto view = open_store(common.store)->inspect(common.cluster, call_timeout);
+  const std::shared_ptr<Store> store = open_store(common.store);
+  const auto view = store->inspect(common.cluster, call_timeout);
+  const Guarantee guarantee = store->guarantee(call_timeout);
   if (!view) {
-    print(common.output, "cluster " + quoted(common.cluster) + " was never used\n",
-          {{"cluster", common.cluster}, {"configuration", nullptr}, {"leases", Json::array()}});
+    print(common.output,
+          "cluster " + quoted(common.cluster) + " was never used\n" + to_text(guarantee),
+          {{"cluster", common.cluster},
+           {"guarantee", to_json(guarantee)},
+           {"configuration", nullptr},
+           {"leases", Json::array()}});
     return exit_success;
   }
   const std::vector<LeaseView> leases = shown(*view, all);
-  print(common.output, (leases.empty() ? "" : to_text(leases)) + summary(common.cluster, *view),
-        to_json(common.cluster, *view, leases));
+  print(common.output,
+        (leases.empty() ? "" : to_text(leases)) + summary(common.cluster, *view) +
+            hold_back(*view) + to_text(guarantee),
+        to_json(common.cluster, *view, leases, guarantee));
   return exit_success;
 }
 

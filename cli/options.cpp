@@ -94,6 +94,9 @@ void add_lease_options(CLI::App& command, LeaseOptions& lease) {
              "A stable name that gets its former ID back, when nobody holds it");
   command.add_flag("--takeover", options.takeover,
                    "The process that last had --instance is certainly gone: resume its ID at once");
+  command.add_flag(
+      "--fresh", options.fresh,
+      "Nobody holds an ID of the cluster if the store does not know it: do not hold back");
   add_parsed(command, "--wait", lease.wait, parse_duration, "TIME",
              "How long to wait for an ID that is about to come free (default: 2s)");
 }

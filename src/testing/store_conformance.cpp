@@ -107,6 +107,7 @@ class Pool {
     request.token = Token::random();
     request.instance = instance;
     request.owner = "conformance suite";
+    request.fresh = true;  // A store that was just started must not hold back for it.
     return request;
   }
 
@@ -131,6 +132,27 @@ class Pool {
 
   Grant renew(const Holding& holding, Renewal renewal = Renewal::strict) {
     return renew(holding.grant.worker_id, holding.request.token, renewal);
+  }
+
+  Grant restore(const Holding& holding) {
+    return next_handle().restore({.cluster = cluster_,
+                                  .configuration = configuration_,
+                                  .token = holding.request.token,
+                                  .grant = holding.grant,
+                                  .instance = holding.request.instance,
+                                  .owner = holding.request.owner,
+                                  .client = client()},
+                                 timeout);
+  }
+
+  // What a holder has whose lease the store lost.
+  Holding lost(WorkerId worker_id) const {
+    const std::int64_t wall_ms = client().moment.wall.time_since_epoch().count();
+    return {request("lost"),
+            {worker_id,
+             static_cast<std::uint64_t>(wall_ms) * 1000,
+             {wall_ms, wall_ms + configuration_.lease_time.count()},
+             configuration_.lease_time}};
   }
 
   void release(WorkerId worker_id, const Token& token, bool strict = true,
@@ -292,6 +314,12 @@ void in_threads(int count, Work work) {
   }
   for (std::thread& thread : threads) thread.join();
   if (failure) std::rethrow_exception(failure);
+}
+
+void demand_same(const Grant& seen, const Grant& expected) {
+  demand_equal("the worker ID", seen.worker_id, expected.worker_id);
+  demand_equal("the epoch", seen.epoch, expected.epoch);
+  demand_equal("the first timestamp", seen.reserved.first_ms, expected.reserved.first_ms);
 }
 
 // ---- Granting -----------------------------------------------------------------------------------
@@ -1052,6 +1080,113 @@ void invalid_requests_are_refused(const StoreSubject& subject) {
   demand(!store->inspect(pool.cluster(), timeout), "a refused request made the cluster");
 }
 
+// ---- A store that forgot --------------------------------------------------------------------------
+
+void restoring_a_known_lease_extends_it(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 2));
+  const Holding holding = pool.hold();
+  demand_same(pool.restore(holding), holding.grant);
+  demand_equal("the hold-back", pool.view().hold_back, milliseconds{0});
+  demand_follows(pool.hold().grant, holding.grant);
+}
+
+void lost_lease_is_restored(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 10));
+  const Holding lost = pool.lost(7);
+  demand_same(pool.restore(lost), lost.grant);
+  demand_same(pool.restore(lost), lost.grant);  // G5
+  demand_same(pool.renew(lost, Renewal::held), lost.grant);
+  const LeaseView lease = pool.view(7);
+  demand_equal("the state", lease.state, LeaseState::leased);
+  demand_equal("the instance", lease.instance, lost.request.instance);
+  demand_equal("the owner", lease.owner, lost.request.owner);
+  demand_equal("the number of IDs never granted", pool.view().never_granted, WorkerId{9});
+}
+
+void store_that_forgot_holds_back(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 10));
+  const Holding lost = pool.lost(7);
+  pool.restore(lost);
+  const milliseconds longest = pool.configuration().lease_time + pool.configuration().reuse_delay;
+  demand_between("the hold-back", pool.view().hold_back, milliseconds{1}, longest);
+  for (const bool fresh : {false, true}) {
+    AcquireRequest request = pool.request();
+    request.fresh = fresh;
+    const Error error =
+        refused("an acquisition", ErrorCode::holding_back, [&] { pool.acquire(request); });
+    demand_between("the time left", error.retry_after().value_or(milliseconds{0}), milliseconds{1},
+                   longest);
+  }
+  // Only who is known to be valid goes on.
+  for (const Renewal renewal : {Renewal::strict, Renewal::resume}) {
+    refused("a renewal", ErrorCode::holding_back, [&] { pool.renew(lost, renewal); });
+  }
+  pool.restore(pool.lost(3));
+}
+
+void restored_ids_are_passed_over(const StoreSubject& subject) {
+  constexpr milliseconds reuse_delay{0};
+  Pool pool(subject, short_lived(subject, 1, 3, reuse_delay));
+  const Holding first = pool.lost(1);
+  const Holding second = pool.lost(2);
+  pool.restore(second);
+  pool.restore(first);
+  pool.outlast(subject.lease_time);
+  pool.renew(first, Renewal::held);
+  pool.renew(second, Renewal::held);
+  const Holding next = pool.hold();
+  demand_equal("the worker ID", next.grant.worker_id, WorkerId{3});
+  demand_follows(next.grant, second.grant);
+}
+
+void restored_lease_is_not_taken(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 10));
+  const Holding first = pool.lost(7);
+  pool.restore(first);
+  Holding second = pool.lost(7);
+  second.grant.epoch += 1'000'000;
+  leaves_alone(pool, 7, [&] {
+    refused("a second restoration", ErrorCode::token_mismatch, [&] { pool.restore(second); });
+  });
+  demand_same(pool.renew(first, Renewal::held), first.grant);
+}
+
+void granted_id_is_not_restored_by_another(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  Holding former = pool.lost(1);
+  const Holding holding = pool.hold();
+  former.grant.epoch = holding.grant.epoch - 1;
+  leaves_alone(pool, 1, [&] {
+    refused("a restoration by a former holder", ErrorCode::token_mismatch,
+            [&] { pool.restore(former); });
+  });
+  demand_equal("the hold-back", pool.view().hold_back, milliseconds{0});
+}
+
+void released_lease_is_not_restored(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  const Holding holding = pool.hold();
+  pool.release(holding);
+  refused("a restoration after the release", ErrorCode::not_assigned,
+          [&] { pool.restore(holding); });
+  refused("a restoration outside the range", ErrorCode::invalid_worker_id,
+          [&] { pool.restore(pool.lost(2)); });
+}
+
+void witness_shows_that_a_store_went_back(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold();
+  AcquireRequest request = pool.request();
+  request.seen_epoch = holding.grant.epoch;
+  pool.acquire(request);
+  request = pool.request();
+  request.seen_epoch = holding.grant.epoch + 1'000'000'000;
+  refused("an acquisition by a witness", ErrorCode::holding_back, [&] { pool.acquire(request); });
+  refused("an acquisition after it", ErrorCode::holding_back, [&] { pool.hold(); });
+  demand_same(pool.renew(holding, Renewal::held), holding.grant);
+  demand(pool.view().last_epoch > request.seen_epoch, "a seen epoch may be granted again");  // G4
+}
+
 }  // namespace
 
 const std::vector<ConformanceCheck>& store_conformance() {
@@ -1106,6 +1241,14 @@ const std::vector<ConformanceCheck>& store_conformance() {
       {"unknown_cluster_is_empty", "G3", unknown_cluster_is_empty},
       {"texts_come_back_as_they_were", "G3", texts_come_back_as_they_were},
       {"invalid_requests_are_refused", "G3", invalid_requests_are_refused},
+      {"restoring_a_known_lease_extends_it", "G7", restoring_a_known_lease_extends_it},
+      {"lost_lease_is_restored", "G7", lost_lease_is_restored},
+      {"store_that_forgot_holds_back", "G7", store_that_forgot_holds_back},
+      {"restored_ids_are_passed_over", "G7", restored_ids_are_passed_over},
+      {"restored_lease_is_not_taken", "G7", restored_lease_is_not_taken},
+      {"granted_id_is_not_restored_by_another", "G7", granted_id_is_not_restored_by_another},
+      {"released_lease_is_not_restored", "G7", released_lease_is_not_restored},
+      {"witness_shows_that_a_store_went_back", "G7", witness_shows_that_a_store_went_back},
   };
   return checks;
 }

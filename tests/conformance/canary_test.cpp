@@ -35,6 +35,7 @@ class Broken : public Store {
  protected:
   virtual Grant acquire_so(const AcquireRequest& request) { return next().acquire(request, limit); }
   virtual Grant renew_so(const RenewRequest& request) { return next().renew(request, limit); }
+  virtual Grant restore_so(const RestoreRequest& request) { return next().restore(request, limit); }
   virtual void release_so(const ReleaseRequest& request) { next().release(request, limit); }
   virtual std::optional<ClusterView> inspect_so(const std::string& cluster) {
     return next().inspect(cluster, limit);
@@ -54,6 +55,11 @@ class Broken : public Store {
     const std::lock_guard lock(mutex_);
     return renew_so(request);
   }
+  Grant do_restore(const RestoreRequest& request, milliseconds) final {
+    const std::lock_guard lock(mutex_);
+    return restore_so(request);
+  }
+  Guarantee do_guarantee(milliseconds) final { return next().guarantee(limit); }
   void do_release(const ReleaseRequest& request, milliseconds) final {
     const std::lock_guard lock(mutex_);
     release_so(request);
@@ -325,6 +331,47 @@ class IgnoresCase final : public Broken {
   }
 };
 
+// Says that every restoration succeeded.
+class RestoresForAnybody final : public Broken {
+  using Broken::Broken;
+  Grant restore_so(const RestoreRequest& request) override {
+    try {
+      return next().restore(request, limit);
+    } catch (const Error&) {
+      return request.grant;
+    }
+  }
+};
+
+// Takes a restoration for a renewal, and so knows nobody after a loss.
+class NeverRestores final : public Broken {
+  using Broken::Broken;
+  Grant restore_so(const RestoreRequest& request) override {
+    return next().renew(
+        {request.cluster, request.grant.worker_id, request.token, Renewal::held, request.client},
+        limit);
+  }
+};
+
+struct IgnoreWitness {
+  void operator()(AcquireRequest& request) const { request.seen_epoch = 0; }
+};
+
+// Grants in another cluster while it should hold back.
+class NeverHoldsBack final : public Broken {
+  using Broken::Broken;
+  Grant acquire_so(const AcquireRequest& request) override {
+    try {
+      return next().acquire(request, limit);
+    } catch (const Error& error) {
+      if (error.error_code() != ErrorCode::holding_back) throw;
+      AcquireRequest changed = request;
+      changed.cluster += "/again";
+      return next().acquire(changed, limit);
+    }
+  }
+};
+
 class ShowsReleasedAsTaken final : public Broken {
   using Broken::Broken;
   std::optional<ClusterView> inspect_so(const std::string& cluster) override {
@@ -382,6 +429,14 @@ const std::vector<Canary>& canaries() {
        "release_gives_unused_timestamps_back"},
       {"says_too_soon", make<SaysTooSoon>, "exhaustion_says_when_an_id_may_come_free"},
       {"ignores_case", make<IgnoresCase>, "clusters_are_independent"},
+      {"restores_for_anybody", make<RestoresForAnybody>, "restored_lease_is_not_taken"},
+      {"restores_what_was_released", make<RestoresForAnybody>, "released_lease_is_not_restored"},
+      {"restores_what_others_have", make<RestoresForAnybody>,
+       "granted_id_is_not_restored_by_another"},
+      {"never_restores", make<NeverRestores>, "lost_lease_is_restored"},
+      {"ignores_witnesses", make<ChangesAcquisitions<IgnoreWitness>>,
+       "witness_shows_that_a_store_went_back"},
+      {"never_holds_back", make<NeverHoldsBack>, "store_that_forgot_holds_back"},
       {"shows_released_as_taken", make<ShowsReleasedAsTaken>, "released_id_is_shown_free"},
   };
   return canaries;

@@ -17,6 +17,7 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <random>
@@ -28,6 +29,7 @@
 namespace workerid::tests {
 namespace {
 
+using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using testing::ManualClock;
 
@@ -69,6 +71,8 @@ class Comparator {
 
   // The first difference, or nothing.
   std::optional<std::string> run(int steps) {
+    // Where no time passes, a store that holds back does so to the end.
+    losses_from_ = comparison_ == Comparison::exact ? 0 : steps * 9 / 10;
     for (step_ = 0; step_ < steps && !difference_; ++step_) {
       operate();
       if (step_ % 25 == 0 || difference_) compare_views();
@@ -83,6 +87,7 @@ class Comparator {
   }
 
  private:
+  static constexpr std::uint64_t never_granted_epoch = largest_epoch;
   static constexpr WorkerId low = 8;
   static constexpr WorkerId high = 21;  // 14 IDs, and one digit more on the way
 
@@ -141,7 +146,7 @@ class Comparator {
   }
 
   void operate() {
-    switch (below(10)) {
+    switch (below(11)) {
       case 0:
       case 1:
       case 2:
@@ -153,6 +158,8 @@ class Comparator {
       case 6:
       case 7:
         return release();
+      case 8:
+        return restore();
       default:
         return pass_time();
     }
@@ -173,13 +180,57 @@ class Comparator {
       request.owner = "owner " + std::to_string(step_);
     }
     request.client = client();
+    const std::uint64_t seen_epoch = some_epoch();
     acquisitions_.push_back(request);
     std::ostringstream text;
     text << "acquire" << (repeated ? " again" : "") << (request.takeover ? " by takeover" : "")
          << ' ' << request.instance;
-    const auto grant =
-        both(text.str(), [&](Store& store) { return store.acquire(request, timeout); });
-    if (grant) known_.push_back({grant->worker_id, request.token});
+    const auto grant = both(text.str(), [&](Store& store) {
+      request.seen_epoch = epoch_of(store, seen_epoch);
+      return store.acquire(request, timeout);
+    });
+    if (grant) know(request.token, *grant);
+  }
+
+  // Mostly of a lease that the store knows.
+  void restore() {
+    const Known lease = some_lease();
+    const auto granted = grants_.find(lease.token);
+    if (granted == grants_.end() && !may_lose()) return;
+    RestoreRequest request{"differential", configuration(), lease.token, {}, {}, {}, client()};
+    if (one_in(2)) request.instance = "instance " + std::to_string(below(6));
+    request.owner = "owner " + std::to_string(step_);
+    Grant grant{lease.worker_id, 1, {100, 200}, milliseconds{1000}};
+    if (granted != grants_.end()) grant = granted->second;
+    if (may_lose() && one_in(20)) grant.epoch = some_epoch();
+    const auto restored = both("restore " + std::to_string(grant.worker_id), [&](Store& store) {
+      request.grant = grant;
+      request.grant.epoch = epoch_of(store, grant.epoch);
+      return store.restore(request, timeout);
+    });
+    if (restored) know(lease.token, *restored);
+  }
+
+  bool may_lose() const { return step_ >= losses_from_; }
+
+  // One that was granted, or one that shows that the store went back.
+  std::uint64_t some_epoch() {
+    if (may_lose() && one_in(40)) return never_granted_epoch;
+    return std::next(epochs_.begin(), static_cast<std::ptrdiff_t>(below(epochs_.size())))->first;
+  }
+
+  // The epoch of this store that stands for one of the model's.
+  std::uint64_t epoch_of(const Store& store, std::uint64_t epoch) {
+    if (epoch == never_granted_epoch) {
+      return (&store == &model_ ? epochs_.rbegin()->first : epochs_.rbegin()->second) + 1'000'000;
+    }
+    const auto found = epochs_.find(epoch);
+    return &store == &model_ || found == epochs_.end() ? epoch : found->second;
+  }
+
+  void know(const Token& token, const Grant& grant) {
+    known_.push_back({grant.worker_id, token});
+    grants_[token] = grant;
   }
 
   void renew() {
@@ -243,13 +294,12 @@ class Comparator {
 
   // Epochs of two clocks are not equal, but each of one store's belongs to one of the other's.
   bool same_epoch(std::uint64_t expected, std::uint64_t seen) {
-    if (comparison_ == Comparison::exact) return expected == seen;
     const auto found = epochs_.find(expected);
     if (found != epochs_.end()) return found->second == seen;
     const bool grows =
         epochs_.empty() || (epochs_.rbegin()->first < expected && epochs_.rbegin()->second < seen);
     epochs_[expected] = seen;
-    return grows;
+    return grows && (comparison_ == Comparison::timeless || expected == seen);
   }
 
   void compare_views() {
@@ -261,6 +311,7 @@ class Comparator {
     if (!expected) return;
     if (expected->configuration != seen->configuration ||
         expected->never_granted != seen->never_granted ||
+        (expected->hold_back > 0ms) != (seen->hold_back > 0ms) ||
         expected->leases.size() != seen->leases.size() ||
         !same_epoch(expected->last_epoch, seen->last_epoch)) {
       return differ("inspect", "another cluster", "this one");
@@ -318,16 +369,18 @@ class Comparator {
   int step_ = 0;
   std::vector<AcquireRequest> acquisitions_;
   std::vector<Known> known_;
-  std::map<std::uint64_t, std::uint64_t> epochs_;
+  std::map<std::uint64_t, std::uint64_t> epochs_{{0, 0}};
+  std::map<Token, Grant> grants_;
+  int losses_from_ = 0;
   std::map<std::string, int> answers_;
   std::optional<std::string> difference_;
 };
 
 // A run that meets no refusals compares nothing of worth.
 void expect_every_answer(const Comparator& comparator, Comparison comparison) {
-  std::vector<std::string> answers{"granted",        "released",         "no_available_id",
-                                   "token_mismatch", "not_assigned",     "configuration_mismatch",
-                                   "invalid_token",  "invalid_worker_id"};
+  std::vector<std::string> answers{"granted",        "released",          "no_available_id",
+                                   "token_mismatch", "not_assigned",      "configuration_mismatch",
+                                   "invalid_token",  "invalid_worker_id", "holding_back"};
   if (comparison == Comparison::exact) answers.emplace_back("token_expired");
   for (const std::string& answer : answers) {
     EXPECT_GE(comparator.count(answer), 10) << answer;

@@ -5,12 +5,10 @@
 #include "redis_subject.hpp"
 #include "support/expect_error.hpp"
 #include "support/redis_server.hpp"
-#include "support/temporary_directory.hpp"
 
 #include <workerid/redis_store.hpp>
 
 #include <chrono>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
@@ -29,14 +27,12 @@ class RedisClock : public testing::Test {
     grant = holder.acquire(*store);
   }
 
-  void step(nanoseconds by) {
-    offset += by;
-    write_offset();
-  }
+  void step(nanoseconds by) { server.step_clock(by); }
 
   // The server's wall clock, as far as these tests look.
   WallTime server_wall() const {
-    return boottime_clock()->now().wall + std::chrono::floor<std::chrono::milliseconds>(offset);
+    return boottime_clock()->now().wall +
+           std::chrono::floor<std::chrono::milliseconds>(server.clock_offset());
   }
 
   // The holder renews from "machine", at the boot time 1000 s; no time is credited for it. The
@@ -63,22 +59,10 @@ class RedisClock : public testing::Test {
     return error.retry_after().value_or(0ms);
   }
 
-  TemporaryDirectory directory;
-  const std::string offset_file = directory.path() / "offset";
-  nanoseconds offset{write_offset()};
-  RedisServer server{{}, {{"LD_PRELOAD", WORKERID_STEP_CLOCK}, {"STEPCLOCK", offset_file}}};
+  RedisServer server;
   const std::shared_ptr<Store> store = open_redis_store(server.socket_url());
   Client holder;
   Grant grant;
-
- private:
-  nanoseconds write_offset() {
-    const std::int64_t offset_ns = offset.count();
-    std::fstream file(offset_file, std::ios::in | std::ios::out | std::ios::binary);
-    if (!file) file.open(offset_file, std::ios::out | std::ios::binary);
-    file.write(reinterpret_cast<const char*>(&offset_ns), sizeof offset_ns);
-    return offset;
-  }
 };
 
 TEST_F(RedisClock, StepsTheServersClock) {

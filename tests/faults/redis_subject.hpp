@@ -20,6 +20,7 @@ struct Client {
   Token token = Token::random();
   ClientTime time{boottime_clock()->now(), {}};
   std::string cluster = "jobs";
+  bool fresh = true;  // No test before this one left anything.
 
   AcquireRequest acquisition() const {
     return {.cluster = cluster,
@@ -27,6 +28,7 @@ struct Client {
             .token = token,
             .instance = {},
             .owner = "test",
+            .fresh = fresh,
             .client = time};
   }
 
@@ -37,6 +39,17 @@ struct Client {
   Grant renew(Store& store, WorkerId worker_id, Renewal renewal = Renewal::strict,
               std::chrono::milliseconds timeout = patience) const {
     return store.renew({cluster, worker_id, token, renewal, time}, timeout);
+  }
+
+  Grant restore(Store& store, const Grant& grant) const {
+    return store.restore({.cluster = cluster,
+                          .configuration = configuration,
+                          .token = token,
+                          .grant = grant,
+                          .instance = {},
+                          .owner = "test",
+                          .client = time},
+                         patience);
   }
 
   void release(Store& store, WorkerId worker_id,

@@ -224,22 +224,70 @@ TEST_F(SqliteFaults, FileLockedByAnotherProgramIsUnavailable) {
       ErrorCode::unavailable, [&] { open(); }, "database is locked", path.string());
 }
 
-TEST_F(SqliteFaults, DeletedFileEndsTheLeasesInIt) {
-  const auto store = open();
+// G7: the file is made anew, whoever is valid is in it again, and nobody else gets in for a while.
+TEST_F(SqliteFaults, DeletedFileIsMadeAnewWithItsHolders) {
   const std::vector<std::vector<std::string>> deletions{
       {"", "-wal", "-shm"}, {""}, {"-wal", "-shm"}, {"-wal"}};
   for (const auto& suffixes : deletions) {
+    SCOPED_TRACE(suffixes.front());
+    const auto store = open();
     const AcquireRequest mine = request();
-    store->acquire(mine, timeout);
-    renew(*store, 1, mine.token);
+    const Grant grant = store->acquire(mine, timeout);
     remove(suffixes);
-    expect_error(ErrorCode::not_assigned, [&] { renew(*store, 1, mine.token); });
+    expect_error(ErrorCode::not_assigned, [&] { renew(*store, 1, mine.token, Renewal::held); });
     EXPECT_TRUE(std::filesystem::exists(path));
     EXPECT_EQ(recorded(*store), 0U);
+    expect_error(ErrorCode::holding_back, [&] { acquire(*store); });
+    EXPECT_EQ(restore(*store, mine, grant).epoch, grant.epoch);
+    expect_error(ErrorCode::holding_back, [&] { acquire(*open()); });
+    EXPECT_EQ(renew(*store, 1, mine.token, Renewal::held).epoch, grant.epoch);
+    EXPECT_EQ(recorded(*open()), 1U);
+    EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
+    remove({"", "-wal", "-shm"});
   }
-  acquire(*store);
-  EXPECT_EQ(recorded(*open()), 1U);
-  EXPECT_EQ(run("PRAGMA integrity_check"), "ok");
+}
+
+// A newcomer comes before any holder looked at the file again.
+TEST_F(SqliteFaults, NewcomerSeesThatHoldersHaveADeletedFileOpen) {
+  const AcquireRequest mine = request();
+  const auto store = open();
+  const Grant grant = store->acquire(mine, timeout);
+  for (const bool whole_folder : {false, true}) {
+    if (whole_folder) {
+      std::filesystem::remove_all(path.parent_path());
+    } else {
+      remove({"", "-wal", "-shm"});
+    }
+    auto newcomer = ForkedProcess([this] {
+      expect_error(ErrorCode::holding_back, [&] { acquire(*open()); });
+      return HasFailure() ? 1 : 0;
+    });
+    EXPECT_EQ(newcomer.wait(), ExitStatus{});
+    EXPECT_EQ(restore(*store, mine, grant).epoch, grant.epoch);
+  }
+}
+
+// Nobody has it open: it is used for the first time, or nobody can hold anything.
+TEST_F(SqliteFaults, NewFileMakesNobodyWait) {
+  open_sqlite_store(path)->acquire(request(), timeout);
+  remove({"", "-wal", "-shm"});
+  EXPECT_EQ(acquire(*open()).worker_id, 1);
+}
+
+TEST_F(SqliteFaults, CopyIsAnotherFile) {
+  open_sqlite_store(path)->acquire(request(), timeout);
+  const std::filesystem::path backup = directory.path() / "backup.db";
+  std::filesystem::copy_file(path, backup);
+  const AcquireRequest mine = request();
+  const auto store = open();
+  const Grant grant = store->acquire(mine, timeout);
+  EXPECT_EQ(grant.worker_id, 2);
+  remove({"", "-wal", "-shm"});
+  std::filesystem::rename(backup, path);
+  expect_error(ErrorCode::holding_back, [&] { acquire(*open()); });
+  expect_error(ErrorCode::not_assigned, [&] { renew(*store, 2, mine.token, Renewal::held); });
+  EXPECT_EQ(restore(*store, mine, grant).epoch, grant.epoch);
+  expect_error(ErrorCode::holding_back, [&] { acquire(*store); });
 }
 
 // Others would make a new one and would no longer be kept from writing at the same time.
@@ -258,10 +306,10 @@ TEST_F(SqliteFaults, DeletedSharedMemoryLosesNothing) {
 
 TEST_F(SqliteFaults, DeletedFileOfManyProcessesIsMadeAnew) {
   constexpr int count = 6;
-  const auto acquire_at_last = [this](Store& store) {
+  const auto restore_at_last = [](Store& store, const AcquireRequest& mine, const Grant& grant) {
     for (;;) {
       try {
-        return acquire(store);
+        return restore(store, mine, grant);
       } catch (const Error& error) {
         if (error.error_code() != ErrorCode::unavailable) throw;
       }
@@ -269,9 +317,10 @@ TEST_F(SqliteFaults, DeletedFileOfManyProcessesIsMadeAnew) {
   };
   const auto processes = start(count, [&](int) {
     const auto store = open();
-    acquire(*store);
+    const AcquireRequest mine = request();
+    const Grant grant = store->acquire(mine, timeout);
     ::raise(SIGSTOP);
-    acquire_at_last(*store);
+    restore_at_last(*store, mine, grant);
     return 0;
   });
   for (const auto& process : processes) process->wait_until_stopped();
@@ -285,7 +334,7 @@ TEST_F(SqliteFaults, DeletedFileOfManyProcessesIsMadeAnew) {
 TEST_F(SqliteFaults, ReplacedFileEndsTheLeasesInTheFormerOne) {
   const auto store = open();
   const AcquireRequest mine = request();
-  store->acquire(mine, timeout);
+  const Grant grant = store->acquire(mine, timeout);
   std::filesystem::rename(other_file("theirs"), path);
   // SQLite would apply the former file's log to the new one.
   expect_error_naming(
@@ -294,7 +343,9 @@ TEST_F(SqliteFaults, ReplacedFileEndsTheLeasesInTheFormerOne) {
   remove({"-wal", "-shm"});
   expect_error(ErrorCode::token_mismatch, [&] { renew(*store, 1, mine.token); });
   EXPECT_EQ(store->inspect("c", timeout)->leases.at(0).owner, "theirs");
-  EXPECT_EQ(acquire(*store).worker_id, 2);
+  // Granted later, in the other file: two holders, which no store can mend.
+  expect_error(ErrorCode::token_mismatch, [&] { restore(*store, mine, grant); });
+  expect_error(ErrorCode::holding_back, [&] { acquire(*store); });
 }
 
 TEST_F(SqliteFaults, FileReplacedByAnotherProgramsIsRefused) {
@@ -303,7 +354,7 @@ TEST_F(SqliteFaults, FileReplacedByAnotherProgramsIsRefused) {
   run("CREATE TABLE anything (a)");
   expect_error(ErrorCode::corrupt_record, [&] { acquire(*store); });
   remove({""});
-  EXPECT_EQ(acquire(*store).worker_id, 1);
+  expect_error(ErrorCode::holding_back, [&] { acquire(*store); });
 }
 
 TEST_F(SqliteFaults, FolderThatVanishedIsMadeAnew) {
@@ -311,7 +362,8 @@ TEST_F(SqliteFaults, FolderThatVanishedIsMadeAnew) {
   const auto store = open();
   acquire(*store);
   std::filesystem::remove_all(path.parent_path());
-  EXPECT_EQ(acquire(*store).worker_id, 1);
+  expect_error(ErrorCode::holding_back, [&] { acquire(*store); });
+  EXPECT_TRUE(std::filesystem::exists(path));
 }
 
 // Lets SQLite's writes fail as on a full disk, without needing one.

@@ -25,11 +25,13 @@ Error expect_error(ErrorCode code, Operation operation) {
 
 /// The same, where the text has to name each of `words`.
 template <typename Operation, typename... Words>
-void expect_error_naming(ErrorCode code, Operation operation, const Words&... words) {
-  const std::string text = expect_error(code, operation).what();
+Error expect_error_naming(ErrorCode code, Operation operation, const Words&... words) {
+  const Error error = expect_error(code, operation);
+  const std::string text = error.what();
   for (const std::string& word : {std::string{words}...}) {
     EXPECT_NE(text.find(word), std::string::npos) << "\"" << word << "\" is not in: " << text;
   }
+  return error;
 }
 
 }  // namespace workerid::tests

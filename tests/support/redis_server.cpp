@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "support/redis_server.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <netinet/in.h>
 #include <random>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -22,6 +25,8 @@ using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
 constexpr auto longest_start = 30s;
+constexpr auto age = 24h * 100;
+constexpr const char* clock_file = "clock-offset";
 
 bool can_bind(std::uint16_t port) {
   sockaddr_in address{};
@@ -35,22 +40,36 @@ bool can_bind(std::uint16_t port) {
   return bound;
 }
 
-// Asks PING; true if the server gives any answer but that it still loads its data.
-bool answers(const std::filesystem::path& socket_path) {
+// Sends one command; the beginning of the answer, empty if there is none.
+std::string ask(const std::filesystem::path& socket_path, const std::string& command) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, socket_path.c_str(), sizeof address.sun_path - 1);
   const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const timeval longest_wait{.tv_sec = 1, .tv_usec = 0};
   ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &longest_wait, sizeof longest_wait);
-  std::string reply(64, '\0');
+  const std::string line = command + "\r\n";
+  std::string reply(4096, '\0');
   ssize_t received = 0;
   if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-      ::send(descriptor, "PING\r\n", 6, MSG_NOSIGNAL) == 6) {
+      ::send(descriptor, line.data(), line.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(line.size())) {
     received = ::recv(descriptor, reply.data(), reply.size(), 0);
   }
   ::close(descriptor);
-  return received > 0 && reply.rfind("-LOADING", 0) != 0;
+  reply.resize(static_cast<std::size_t>(std::max<ssize_t>(received, 0)));
+  return reply;
+}
+
+// Any answer but that it still loads its data.
+bool answers(const std::filesystem::path& socket_path) {
+  const std::string reply = ask(socket_path, "PING");
+  return !reply.empty() && reply.rfind("-LOADING", 0) != 0;
+}
+
+// By its own wall clock; also where it wants a password.
+bool is_young(const std::filesystem::path& socket_path) {
+  return ask(socket_path, "INFO server").find("uptime_in_days:0\r\n") != std::string::npos;
 }
 
 }  // namespace
@@ -63,18 +82,22 @@ std::uint16_t free_port() {
   }
 }
 
-RedisServer::RedisServer(std::vector<std::string> arguments, Environment environment)
-    : arguments_(std::move(arguments)), environment_(std::move(environment)) {
+RedisServer::RedisServer(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {
+  offset_ = -age;
   // Another test may take the port between our look at it and the server's: then try another one.
   for (int attempt = 0; attempt < 5; ++attempt) {
     port_ = free_port();
-    if (start()) return;
+    if (!start()) continue;
+    step_clock(age);
+    while (is_young(socket())) std::this_thread::sleep_for(1ms);  // until it looks at its clock
+    return;
   }
   throw std::runtime_error("redis-server does not start: " + process_->output() +
                            process_->errors());
 }
 
 bool RedisServer::start() {
+  write_offset();
   std::vector<std::string> argv{"redis-server",
                                 "--bind",
                                 "127.0.0.1",
@@ -89,12 +112,28 @@ bool RedisServer::start() {
                                 "--enable-debug-command",
                                 "local"};
   argv.insert(argv.end(), arguments_.begin(), arguments_.end());
-  process_ = std::make_unique<Process>(std::move(argv), environment_);
+  process_ = std::make_unique<Process>(std::move(argv),
+                                       Environment{{"LD_PRELOAD", WORKERID_STEP_CLOCK},
+                                                   {"STEPCLOCK", directory_.path() / clock_file}});
   const auto deadline = steady_clock::now() + longest_start;
   while (!answers(socket())) {
     if (process_->wait_for(2ms) || steady_clock::now() > deadline) return false;
   }
   return true;
+}
+
+void RedisServer::step_clock(std::chrono::nanoseconds by) {
+  offset_ += by;
+  write_offset();
+}
+
+// Over what was there: the server has it mapped.
+void RedisServer::write_offset() const {
+  const std::int64_t offset_ns = offset_.count();
+  std::fstream file(directory_.path() / clock_file, std::ios::in | std::ios::out | std::ios::app);
+  file.close();
+  file.open(directory_.path() / clock_file, std::ios::in | std::ios::out | std::ios::binary);
+  file.write(reinterpret_cast<const char*>(&offset_ns), sizeof offset_ns);
 }
 
 void RedisServer::stop() {

@@ -6,6 +6,7 @@
 #include "support/process.hpp"
 #include "support/temporary_directory.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -21,11 +22,13 @@ std::uint16_t free_port();
 
 /// A private redis-server on a loopback port and a unix socket, its data in a directory of its own;
 /// without persistence unless `arguments` ask for it. It answers when the constructor returns, and
-/// is gone when the destructor does. Use from one thread at a time.
+/// is gone when the destructor does. Its wall clock can be stepped; at first it has run for a hundred
+/// days by it, so that a cluster which it does not know was never there (G7). Use from one thread at a
+/// time.
 class RedisServer {
  public:
   /// `arguments` are options of redis-server: {"--appendonly", "yes"}.
-  explicit RedisServer(std::vector<std::string> arguments = {}, Environment environment = {});
+  explicit RedisServer(std::vector<std::string> arguments = {});
 
   std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
   std::string socket_url() const { return "unix://" + socket().string(); }
@@ -43,19 +46,27 @@ class RedisServer {
   /// Ends the server by SIGKILL.
   void kill();
 
-  /// Starts it again, on the same port, socket and data; kills it first if it still runs.
+  /// Starts it again, on the same port, socket and data; kills it first if it still runs. It has then
+  /// just been started.
   void restart();
+
+  /// Steps its wall clock.
+  void step_clock(std::chrono::nanoseconds by);
+
+  /// How far its wall clock is ahead of the machine's.
+  std::chrono::nanoseconds clock_offset() const noexcept { return offset_; }
 
   /// Runs redis-cli with these words and returns what it printed, without the last newline.
   std::string cli(std::vector<std::string> words) const;
 
  private:
   bool start();
+  void write_offset() const;
 
   TemporaryDirectory directory_;
   std::vector<std::string> arguments_;
-  Environment environment_;
   std::uint16_t port_ = 0;
+  std::chrono::nanoseconds offset_{};
   std::unique_ptr<Process> process_;
 };
 

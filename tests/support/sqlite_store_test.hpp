@@ -33,6 +33,16 @@ class SqliteStoreTest : public ::testing::Test {
                      Renewal renewal = Renewal::held) {
     return store.renew({"c", worker_id, token, renewal, {}}, timeout);
   }
+  static Grant restore(Store& store, const AcquireRequest& request, const Grant& grant) {
+    return store.restore({request.cluster,
+                          request.configuration,
+                          request.token,
+                          grant,
+                          request.instance,
+                          request.owner,
+                          {}},
+                         timeout);
+  }
   static void release(Store& store, WorkerId worker_id, const Token& token) {
     store.release({"c", worker_id, token, true, std::nullopt, {}}, timeout);
   }

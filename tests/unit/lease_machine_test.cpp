@@ -45,6 +45,7 @@ class Transcript {
     }
     if (std::holds_alternative<LeaseMachine::Acquire>(action)) return "acquire";
     if (std::holds_alternative<LeaseMachine::Release>(action)) return "release";
+    if (std::holds_alternative<LeaseMachine::Restore>(action)) return "restore";
     if (const auto* renew = std::get_if<LeaseMachine::Renew>(&action)) {
       return renew->renewal == Renewal::resume ? "resume" : "renew";
     }
@@ -400,6 +401,12 @@ TEST(LeaseMachine, TheStoresWordIsFinal) {  // G3
       Transcript lease = suspended ? suspended_lease() : held_lease();
       EXPECT_EQ(lease.next_request(), suspended ? "resume" : "renew");
       lease.fail(code);
+      if (!suspended) {  // A valid holder asks once more: the store may have forgotten it (G7).
+        EXPECT_TRUE(lease.held());
+        EXPECT_EQ(lease.notices(), "");
+        EXPECT_EQ(lease.next(), "restore");
+        lease.fail(code);
+      }
       EXPECT_EQ(lease.machine.state(), State::lost);
       EXPECT_FALSE(lease.held());
       EXPECT_EQ(lease.machine.error()->error_code(), code);
@@ -410,6 +417,57 @@ TEST(LeaseMachine, TheStoresWordIsFinal) {  // G3
       EXPECT_FALSE(lease.held());
     }
   }
+}
+
+TEST(LeaseMachine, AValidHolderIsRegisteredAnewByAStoreThatForgotIt) {  // G7
+  Transcript lease = held_lease();
+  EXPECT_EQ(lease.next_request(), "renew");
+  lease.fail(ErrorCode::not_assigned);
+  EXPECT_EQ(lease.next(), "restore");
+  const BootTime before = lease.now().boot;
+  lease.pass(100ms);
+  lease.answer(granted);
+  EXPECT_EQ(lease.machine.validity().boot, before + validity);
+  EXPECT_EQ(lease.notices(), "restored");
+  EXPECT_EQ(lease.next_request(), "renew");
+  lease.answer(granted);
+  EXPECT_EQ(lease.notices(), "renewed");
+}
+
+TEST(LeaseMachine, ARestorationIsTriedUntilTheStoreAnswers) {  // G7
+  Transcript lease = held_lease();
+  EXPECT_EQ(lease.next_request(), "renew");
+  lease.fail(ErrorCode::token_mismatch);
+  for (int attempts = 0; attempts < 5; ++attempts) {
+    EXPECT_EQ(lease.next_request(), "restore");
+    lease.fail(ErrorCode::unavailable);
+    EXPECT_TRUE(lease.held());
+  }
+  EXPECT_EQ(lease.next_request(), "restore");
+  lease.answer(granted);
+  EXPECT_TRUE(lease.held());
+}
+
+TEST(LeaseMachine, ALapsedHolderRestoresNothing) {  // G7, R3
+  Transcript lease = held_lease();
+  EXPECT_EQ(lease.next_request(), "renew");
+  lease.pass(validity);
+  lease.fail(ErrorCode::not_assigned);
+  EXPECT_EQ(lease.machine.state(), State::lost);
+
+  // An answer that comes too late does not revive it: it resumes, under a new epoch.
+  Transcript late = held_lease();
+  EXPECT_EQ(late.next_request(), "renew");
+  late.fail(ErrorCode::not_assigned);
+  EXPECT_EQ(late.next(), "restore");
+  late.pass(validity);
+  late.answer(granted);
+  EXPECT_FALSE(late.held());
+  EXPECT_EQ(late.next_request(), "resume");
+  late.fail(ErrorCode::holding_back, 10s);
+  EXPECT_EQ(late.next_request(), "resume");
+  late.answer(resumed);
+  EXPECT_TRUE(late.held());
 }
 
 TEST(LeaseMachine, ErrorsOfConfigurationEndNothingBeforeTheDeadline) {
@@ -510,6 +568,8 @@ TEST(LeaseMachine, WhatIsOverStaysOver) {
        [] {
          Transcript lease = held_lease();
          lease.next_request();
+         lease.fail(ErrorCode::token_mismatch);
+         lease.next();
          lease.fail(ErrorCode::token_mismatch);
          return lease;
        }},

@@ -47,7 +47,10 @@ class Peers : public ::testing::TestWithParam<Backend> {
   }
   static Options pool_of(WorkerId size) { return range(1, size); }
 
-  Generator generator(const Options& options) { return {subject.open(), cluster, options}; }
+  Generator generator(Options options) {
+    if (!options.clock) options.clock = clock;
+    return {subject.open(), cluster, options};
+  }
 
   // A process that got an ID; it does not wait for one.
   Holder process(const Options& options) {
@@ -99,6 +102,7 @@ class Peers : public ::testing::TestWithParam<Backend> {
 
   testing::StoreSubject subject = make_subject(GetParam());
   std::string cluster = "peers-" + Token::random().text();
+  std::shared_ptr<ManualClock> clock;  // of the processes; the machine's if there is none
 };
 
 INSTANTIATE_TEST_SUITE_P(, Peers,
@@ -109,7 +113,12 @@ INSTANTIATE_TEST_SUITE_P(, Peers,
 // reuse delay half of that.
 class PeersInTime : public Peers {
  protected:
-  void pass(milliseconds time) { subject.let_time_pass(time); }
+  PeersInTime() { clock = std::make_shared<ManualClock>(); }
+
+  void pass(milliseconds time) {
+    subject.let_time_pass(time);
+    clock->advance(time);
+  }
   void outlast_the_lease() { pass(5min); }
   void outlast_the_reuse_delay() { pass(5min + 150s); }
 };

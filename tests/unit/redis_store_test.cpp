@@ -38,6 +38,10 @@ RedisReply error(std::string value) {
 class ScriptedConnection final : public RedisConnection {
  public:
   RedisReply command(const Words& words, std::chrono::milliseconds timeout) override {
+    if (words.size() > 1 && words[1].find("knows the cluster") != std::string::npos) {
+      marks.push_back(words);
+      return {RedisReply::Nil{}};
+    }
     commands.push_back(words);
     timeouts.push_back(timeout);
     RedisReply reply = std::move(replies.front());
@@ -48,6 +52,7 @@ class ScriptedConnection final : public RedisConnection {
 
   std::deque<RedisReply> replies;
   std::vector<Words> commands;
+  std::vector<Words> marks;
   std::vector<std::chrono::milliseconds> timeouts;
 };
 
@@ -76,6 +81,7 @@ class RedisStoreTest : public testing::Test {
                                .instance = "pod-0",
                                .takeover = true,
                                .owner = "host 1",
+                               .seen_epoch = 7,
                                .client = {{BootTime{7'999'999ns}, WallTime{1234ms}}, "machine"}};
 };
 
@@ -94,9 +100,50 @@ TEST_F(RedisStoreTest, SendsOneScriptWithAllKeysInOneSlot) {
                            "1234", "7", "machine",
                            // configuration
                            "1", "10", "60000", "30000", "1000",
-                           // token, instance, takeover, owner
-                           request.token.text(), "pod-0", "1", "host 1"}}));
+                           // token, instance, takeover, owner, fresh, seen epoch
+                           request.token.text(), "pod-0", "1", "host 1", "0", "7",
+                           // mark, what the server's script cache says of it
+                           "return 1 -- workerid knows the cluster c", ""}}));
   EXPECT_EQ(connection->timeouts.front(), 5s);
+}
+
+// G7: whoever has a lease keeps the cluster known to this life of the server.
+TEST_F(RedisStoreTest, MarksTheClusterOnceInAThirdOfTheLease) {
+  for (int count = 0; count < 3; ++count) {
+    answer(granted);
+    renew();
+  }
+  EXPECT_EQ(connection->marks,
+            (std::vector<Words>{{"EVAL", "return 1 -- workerid knows the cluster c", "1",
+                                 "{workerid:c}:cluster"}}));
+}
+
+TEST_F(RedisStoreTest, AsksTheScriptCacheForAClusterThatIsNotThere) {
+  const RedisReply unknown = array({text("unknown_cluster"), text("sha1"), text("incarnation")});
+  const Words question{"EVALSHA", "sha1", "1", "{workerid:c}:cluster"};
+  answer(unknown);
+  answer(error("NOSCRIPT No matching script. Please use EVAL."));
+  answer(granted);
+  acquire();
+  EXPECT_EQ(connection->commands.at(1), question);
+  EXPECT_EQ(connection->commands.at(2).back(), "incarnation");
+
+  answer(unknown);
+  answer(whole(1));
+  answer(array({text("holding_back"), whole(90'000), whole(0)}));
+  const Error refused = expect_error_naming(
+      ErrorCode::holding_back, [&] { acquire(); }, "90000 ms", "--fresh");
+  EXPECT_EQ(refused.retry_after(), 90s);
+  EXPECT_EQ(connection->commands.at(4), question);
+  EXPECT_EQ(connection->commands.at(5).back(), "seen");
+}
+
+TEST_F(RedisStoreTest, EndsWhereAServerForgetsAgainAndAgain) {
+  for (int count = 0; count < 4; ++count) {
+    answer(array({text("unknown_cluster"), text("sha1"), text("incarnation")}));
+    answer(error("NOSCRIPT No matching script. Please use EVAL."));
+  }
+  expect_error(ErrorCode::unavailable, [&] { acquire(); });
 }
 
 TEST_F(RedisStoreTest, SendsTheTextOfAScriptThatTheServerForgot) {
@@ -166,9 +213,9 @@ TEST_F(RedisStoreTest, NamesDataThatIsNotItsOwn) {
   answer(array({text("damaged"), text("{workerid:c}:records"), text("the record of worker ID 3")}));
   expect_error_naming(
       ErrorCode::corrupt_record, [&] { acquire(); }, "{workerid:c}:records", "worker ID 3");
-  answer(array({text("newer_format"), whole(2), whole(1)}));
+  answer(array({text("other_format"), whole(3), whole(2)}));
   expect_error_naming(
-      ErrorCode::unsupported_server, [&] { renew(); }, "format 2");
+      ErrorCode::unsupported_server, [&] { renew(); }, "format 3");
 }
 
 TEST_F(RedisStoreTest, RefusesRepliesOfTheWrongShape) {
@@ -208,7 +255,7 @@ RedisReply row(std::int64_t worker_id, std::int64_t lease_end) {
 
 RedisReply page(const std::string& cursor, Array rows, std::int64_t clock) {
   return array({text("page"), text(cursor), array(std::move(rows)), whole(clock), whole(999),
-                whole(4), whole(1), whole(10), whole(100), whole(50), whole(0)});
+                whole(3), whole(800), whole(1), whole(10), whole(100), whole(50), whole(0)});
 }
 
 // A scan of a table that grows meanwhile may show a record twice.
@@ -220,6 +267,7 @@ TEST_F(RedisStoreTest, MergesThePagesOfAnInspection) {
   EXPECT_EQ(view->configuration, (Configuration{1, 10, 100ms, 50ms, 0ms}));
   EXPECT_EQ(view->last_epoch, 999U);
   EXPECT_EQ(view->never_granted, 7);
+  EXPECT_EQ(view->hold_back, 200ms);
   ASSERT_EQ(view->leases.size(), 3U);
   EXPECT_EQ(view->leases.at(0).worker_id, 1);
   EXPECT_EQ(view->leases.at(0).lease_left, 500ms);

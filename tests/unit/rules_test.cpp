@@ -74,16 +74,27 @@ Record released_record() {
 }
 
 Cluster used_cluster(WorkerId next_fresh) {
-  return {configuration, 5'000'000'000, next_fresh};
+  Cluster cluster = rules::new_cluster(configuration);
+  cluster.last_epoch = 5'000'000'000;
+  cluster.next_fresh = next_fresh;
+  cluster.granted = next_fresh - 1;
+  return cluster;
 }
 // All of its IDs were granted.
 const Cluster full_cluster = used_cluster(4);
+
+// Every ID below next_fresh has a record, and none above.
+Decision decide(const std::optional<Cluster>& cluster, const AcquireRequest& request,
+                Candidates candidates, const StoreTime& time, const rules::History& history = {}) {
+  if (cluster) candidates.fresh = cluster->next_fresh;
+  return rules::acquire(cluster, request, candidates, time, history);
+}
 
 // ---- acquire ------------------------------------------------------------------------------------
 
 TEST(RulesAcquire, FirstOneMakesTheCluster) {
   const AcquireRequest request = acquire_request("pod");
-  const Decision decision = rules::acquire(std::nullopt, request, {}, at(20ms));
+  const Decision decision = decide(std::nullopt, request, {}, at(20ms));
   EXPECT_EQ(decision.cluster.configuration, configuration);
   EXPECT_EQ(decision.cluster.next_fresh, 2);
   const Record expected{.worker_id = 1,
@@ -95,17 +106,17 @@ TEST(RulesAcquire, FirstOneMakesTheCluster) {
                         .free_at = 170ms,
                         .reserved = {wall_ms, wall_ms + 100}};
   EXPECT_EQ(decision.record, expected);
-  EXPECT_EQ(decision.cluster.last_epoch, decision.record.epoch);
+  EXPECT_EQ(decision.cluster.last_epoch, decision.record->epoch);
   const Grant grant{1, wall_ms * 1000, {wall_ms, wall_ms + 100}, 100ms};
-  EXPECT_EQ(decision.grant, grant);
+  EXPECT_EQ(decision.answer(), grant);
 }
 
 TEST(RulesAcquire, OtherConfigurationIsRefusedWithBoth) {
   AcquireRequest request = acquire_request();
   request.configuration.max_worker_id = 9;
   expect_error_naming(
-      ErrorCode::configuration_mismatch,
-      [&] { rules::acquire(full_cluster, request, {}, at(0ms)); }, "\"c\"", "1 to 3", "1 to 9");
+      ErrorCode::configuration_mismatch, [&] { decide(full_cluster, request, {}, at(0ms)); },
+      "\"c\"", "1 to 3", "1 to 9");
 }
 
 TEST(RulesAcquire, SameTokenGetsTheSameGrantRefreshed) {
@@ -113,13 +124,13 @@ TEST(RulesAcquire, SameTokenGetsTheSameGrantRefreshed) {
   request.token = owner_token;
   for (const milliseconds now : {990ms, 1010ms, 5000ms}) {  // leased, expired, long since free
     const Decision decision =
-        rules::acquire(full_cluster, request, {.same_token = leased_record()}, at(now));
-    EXPECT_EQ(decision.grant.worker_id, 2);
-    EXPECT_EQ(decision.grant.epoch, 7U);
-    EXPECT_EQ(decision.record.lease_end, now + 100ms);
-    EXPECT_EQ(decision.record.free_at, now + 150ms);
-    EXPECT_EQ(decision.record.instance, "pod") << "the repetition is of the same acquisition";
-    EXPECT_EQ(decision.record.reserved, (TimestampRange{500, wall_ms + 100}));
+        decide(full_cluster, request, {.same_token = leased_record()}, at(now));
+    EXPECT_EQ(decision.answer().worker_id, 2);
+    EXPECT_EQ(decision.answer().epoch, 7U);
+    EXPECT_EQ(decision.record->lease_end, now + 100ms);
+    EXPECT_EQ(decision.record->free_at, now + 150ms);
+    EXPECT_EQ(decision.record->instance, "pod") << "the repetition is of the same acquisition";
+    EXPECT_EQ(decision.record->reserved, (TimestampRange{500, wall_ms + 100}));
     EXPECT_EQ(decision.cluster.last_epoch, full_cluster.last_epoch);
   }
 }
@@ -129,7 +140,7 @@ TEST(RulesAcquire, RepetitionNeverShortens) {
   request.token = owner_token;
   Record record = leased_record();
   record.reserved.last_ms = wall_ms + 5000;
-  const Decision decision = rules::acquire(full_cluster, request, {.same_token = record}, at(10ms));
+  const Decision decision = decide(full_cluster, request, {.same_token = record}, at(10ms));
   EXPECT_EQ(decision.record, record);
 }
 
@@ -137,21 +148,20 @@ TEST(RulesAcquire, ReleasedTokenIsUsedUp) {
   AcquireRequest request = acquire_request();
   request.token = owner_token;
   const Error error = expect_error(ErrorCode::invalid_token, [&] {
-    rules::acquire(full_cluster, request, {.same_token = released_record()}, at(2000ms));
+    decide(full_cluster, request, {.same_token = released_record()}, at(2000ms));
   });
   EXPECT_EQ(std::string{error.what()}.find(owner_token.text()), std::string::npos);
 }
 
 TEST(RulesAcquire, InstanceGetsItsFormerIdWhenItIsFree) {
-  const Candidates candidates{.same_instance = leased_record()};
+  const Candidates candidates{.same_instance = leased_record(), .fresh = 3};
   const Cluster cluster = used_cluster(3);
-  EXPECT_EQ(rules::acquire(cluster, acquire_request("pod"), candidates, at(1049ms)).grant.worker_id,
-            3);
-  const Decision decision = rules::acquire(cluster, acquire_request("pod"), candidates, at(1050ms));
-  EXPECT_EQ(decision.grant.worker_id, 2);
+  EXPECT_EQ(decide(cluster, acquire_request("pod"), candidates, at(1049ms)).answer().worker_id, 3);
+  const Decision decision = decide(cluster, acquire_request("pod"), candidates, at(1050ms));
+  EXPECT_EQ(decision.answer().worker_id, 2);
   EXPECT_EQ(decision.cluster.next_fresh, 3);
-  EXPECT_EQ(decision.record.epoch, cluster.last_epoch + 1);
-  EXPECT_EQ(decision.record.reserved, (TimestampRange{wall_ms, wall_ms + 100}));
+  EXPECT_EQ(decision.record->epoch, cluster.last_epoch + 1);
+  EXPECT_EQ(decision.record->reserved, (TimestampRange{wall_ms, wall_ms + 100}));
 }
 
 TEST(RulesAcquire, TakeoverShortensTheFormerPromise) {
@@ -160,19 +170,18 @@ TEST(RulesAcquire, TakeoverShortensTheFormerPromise) {
   Record record = leased_record();
   record.lease_end = 10'000ms;
   record.free_at = 10'050ms;
-  const Decision decision =
-      rules::acquire(used_cluster(3), request, {.same_instance = record}, at(500ms));
-  EXPECT_EQ(decision.record.worker_id, 2);
-  EXPECT_EQ(decision.record.token, request.token);
-  EXPECT_EQ(decision.record.lease_end, 600ms);
-  EXPECT_EQ(decision.record.free_at, 650ms);
-  EXPECT_GT(decision.record.epoch, full_cluster.last_epoch);
+  const Decision decision = decide(used_cluster(3), request, {.same_instance = record}, at(500ms));
+  EXPECT_EQ(decision.record->worker_id, 2);
+  EXPECT_EQ(decision.record->token, request.token);
+  EXPECT_EQ(decision.record->lease_end, 600ms);
+  EXPECT_EQ(decision.record->free_at, 650ms);
+  EXPECT_GT(decision.record->epoch, full_cluster.last_epoch);
 }
 
 TEST(RulesAcquire, NeverUsedIdsComeBeforeFreeOnes) {
-  const Decision decision = rules::acquire(used_cluster(3), acquire_request(),
-                                           {.longest_free = released_record()}, at(2000ms));
-  EXPECT_EQ(decision.grant.worker_id, 3);
+  const Decision decision =
+      decide(used_cluster(3), acquire_request(), {.longest_free = released_record()}, at(2000ms));
+  EXPECT_EQ(decision.answer().worker_id, 3);
   EXPECT_EQ(decision.cluster.next_fresh, 4);
 }
 
@@ -180,20 +189,19 @@ TEST(RulesAcquire, FreeIdIsGrantedUnderANewEpoch) {
   Record record = released_record();
   record.reserved = {wall_ms, wall_ms + 40};
   const AcquireRequest request = acquire_request("other");
-  const Decision decision =
-      rules::acquire(full_cluster, request, {.longest_free = record}, at(910ms));
-  EXPECT_EQ(decision.record.worker_id, 2);
-  EXPECT_EQ(decision.record.token, request.token);
-  EXPECT_EQ(decision.record.instance, "other");
-  EXPECT_EQ(decision.record.owner, "somebody");
-  EXPECT_FALSE(decision.record.released);
-  EXPECT_EQ(decision.record.epoch, full_cluster.last_epoch + 1);
-  EXPECT_EQ(decision.record.reserved, (TimestampRange{wall_ms + 41, wall_ms + 141}));  // G8
+  const Decision decision = decide(full_cluster, request, {.longest_free = record}, at(910ms));
+  EXPECT_EQ(decision.record->worker_id, 2);
+  EXPECT_EQ(decision.record->token, request.token);
+  EXPECT_EQ(decision.record->instance, "other");
+  EXPECT_EQ(decision.record->owner, "somebody");
+  EXPECT_FALSE(decision.record->released);
+  EXPECT_EQ(decision.record->epoch, full_cluster.last_epoch + 1);
+  EXPECT_EQ(decision.record->reserved, (TimestampRange{wall_ms + 41, wall_ms + 141}));  // G8
 }
 
 TEST(RulesAcquire, ExhaustionSaysWhen) {
   const Error error = expect_error(ErrorCode::no_available_id, [&] {
-    rules::acquire(full_cluster, acquire_request(), {.longest_free = leased_record()}, at(1000ms));
+    decide(full_cluster, acquire_request(), {.longest_free = leased_record()}, at(1000ms));
   });
   EXPECT_EQ(error.retry_after(), 50ms);
   EXPECT_NE(std::string{error.what()}.find("all of its 3 worker IDs"), std::string::npos);
@@ -202,16 +210,18 @@ TEST(RulesAcquire, ExhaustionSaysWhen) {
 
 TEST(RulesAcquire, FullClusterWithoutRecordsIsCorrupt) {
   expect_error(ErrorCode::corrupt_record,
-               [&] { rules::acquire(full_cluster, acquire_request(), {}, at(0ms)); });
+               [&] { decide(full_cluster, acquire_request(), {}, at(0ms)); });
 }
 
 TEST(RulesAcquire, LargestIdEndsTheRange) {
   AcquireRequest request = acquire_request();
   request.configuration.max_worker_id = largest_worker_id;
-  const Cluster cluster{request.configuration, 1, largest_worker_id};
-  const Decision decision = rules::acquire(cluster, request, {}, at(0ms));
-  EXPECT_EQ(decision.grant.worker_id, largest_worker_id);
-  EXPECT_EQ(rules::never_granted(decision.cluster), 0);
+  Cluster cluster = rules::new_cluster(request.configuration);
+  cluster.next_fresh = largest_worker_id;
+  cluster.granted = largest_worker_id - 1;
+  const Decision decision = decide(cluster, request, {}, at(0ms));
+  EXPECT_EQ(decision.answer().worker_id, largest_worker_id);
+  EXPECT_EQ(decision.cluster.granted, largest_worker_id);
 }
 
 // ---- epochs and timestamps ----------------------------------------------------------------------
@@ -228,7 +238,7 @@ TEST(RulesEpoch, GrowsWhateverTheWallClockShows) {
   for (const Row& row : rows) {
     const Cluster cluster{configuration, row.last_epoch, 1};
     const StoreTime time{0ms, WallTime{milliseconds{row.wall_ms}}};
-    EXPECT_EQ(rules::acquire(cluster, acquire_request(), {}, time).grant.epoch, row.expected);
+    EXPECT_EQ(decide(cluster, acquire_request(), {}, time).answer().epoch, row.expected);
   }
 }
 
@@ -249,7 +259,7 @@ TEST(RulesTimestamps, FollowTheClientsClockWithinReason) {
   for (const Row& row : rows) {
     AcquireRequest request = acquire_request();
     request.client = client(row.client_wall_ms);
-    EXPECT_EQ(rules::acquire(std::nullopt, request, {}, at(0ms)).grant.reserved, row.expected)
+    EXPECT_EQ(decide(std::nullopt, request, {}, at(0ms)).answer().reserved, row.expected)
         << row.client_wall_ms;
   }
 }
@@ -259,8 +269,8 @@ TEST(RulesTimestamps, RangeBeginsAboveTheFormerOne) {
   for (const std::int64_t client_wall_ms : {-1000L, 0L, 599L, 600L}) {
     request.client = client(client_wall_ms);
     const Decision decision =
-        rules::acquire(full_cluster, request, {.longest_free = leased_record()}, at(2000ms));
-    EXPECT_EQ(decision.grant.reserved, (TimestampRange{601, 701})) << client_wall_ms;
+        decide(full_cluster, request, {.longest_free = leased_record()}, at(2000ms));
+    EXPECT_EQ(decision.answer().reserved, (TimestampRange{601, 701})) << client_wall_ms;
   }
 }
 
@@ -276,7 +286,7 @@ TEST(RulesRenew, ExtendsWhatHasNotEnded) {
     expected.reserved.last_ms = wall_ms + 100;
     EXPECT_EQ(decision.record, expected);
     EXPECT_EQ(decision.cluster.last_epoch, full_cluster.last_epoch);
-    EXPECT_EQ(decision.grant.epoch, 7U);
+    EXPECT_EQ(decision.answer().epoch, 7U);
   }
 }
 
@@ -295,9 +305,9 @@ TEST(RulesRenew, HeldOneKeepsTheGrantAsLongAsTheTokenOwns) {
   for (const milliseconds now : {1000ms, 1050ms, 9000ms}) {
     const Decision decision =
         rules::renew(full_cluster, renew_request(Renewal::held), leased_record(), at(now));
-    EXPECT_EQ(decision.grant.epoch, 7U);
-    EXPECT_EQ(decision.record.lease_end, now + 100ms);
-    EXPECT_EQ(decision.record.reserved.first_ms, 500);
+    EXPECT_EQ(decision.answer().epoch, 7U);
+    EXPECT_EQ(decision.record->lease_end, now + 100ms);
+    EXPECT_EQ(decision.record->reserved.first_ms, 500);
   }
 }
 
@@ -305,12 +315,12 @@ TEST(RulesRenew, ResumptionIsANewGrant) {
   for (const milliseconds now : {500ms, 1000ms, 9000ms}) {
     const Decision decision =
         rules::renew(full_cluster, renew_request(Renewal::resume), leased_record(), at(now));
-    EXPECT_EQ(decision.grant.worker_id, 2);
-    EXPECT_EQ(decision.grant.epoch, full_cluster.last_epoch + 1);
-    EXPECT_EQ(decision.cluster.last_epoch, decision.grant.epoch);
-    EXPECT_EQ(decision.grant.reserved, (TimestampRange{wall_ms, wall_ms + 100}));
-    EXPECT_EQ(decision.record.lease_end, std::max(1000ms, now + 100ms));
-    EXPECT_EQ(decision.record.token, owner_token);
+    EXPECT_EQ(decision.answer().worker_id, 2);
+    EXPECT_EQ(decision.answer().epoch, full_cluster.last_epoch + 1);
+    EXPECT_EQ(decision.cluster.last_epoch, decision.answer().epoch);
+    EXPECT_EQ(decision.answer().reserved, (TimestampRange{wall_ms, wall_ms + 100}));
+    EXPECT_EQ(decision.record->lease_end, std::max(1000ms, now + 100ms));
+    EXPECT_EQ(decision.record->token, owner_token);
   }
 }
 
@@ -458,11 +468,224 @@ TEST(RulesView, ShowsEachStateFromItsFirstMomentOn) {
   }
 }
 
-TEST(RulesNeverGranted, CountsWhatIsLeftOfTheRange) {
-  EXPECT_EQ(rules::never_granted(rules::new_cluster(configuration)), 3);
-  EXPECT_EQ(rules::never_granted(used_cluster(3)), 1);
-  EXPECT_EQ(rules::never_granted(full_cluster), 0);
-  EXPECT_EQ(rules::never_granted(rules::new_cluster({0, largest_worker_id, 1s, 1s, 0s})),
+// ---- A store that forgot: G7 --------------------------------------------------------------------
+
+const rules::History first_life{"first", std::nullopt};
+const rules::History second_life{"second", std::nullopt};
+
+RestoreRequest restore_request(std::uint64_t epoch = 7) {
+  return {"c", configuration, owner_token, {2, epoch, {500, 600}, 100ms}, "pod", "owner", client()};
+}
+
+Cluster in_life(Cluster cluster, const rules::History& history) {
+  cluster.incarnation = history.incarnation;
+  return cluster;
+}
+
+ErrorCode refusal_of(const Decision& decision) {
+  return expect_error(ErrorCode::holding_back, [&] { decision.answer(); }).error_code();
+}
+
+TEST(RulesHoldBack, AnotherIncarnationIsNoticedByAnAcquisition) {
+  const Cluster cluster = in_life(used_cluster(3), first_life);
+  EXPECT_EQ(decide(cluster, acquire_request(), {}, at(10ms), first_life).answer().worker_id, 3);
+
+  const Decision decision = decide(cluster, acquire_request(), {}, at(10ms), second_life);
+  EXPECT_EQ(refusal_of(decision), ErrorCode::holding_back);
+  EXPECT_EQ(decision.refusal->retry_after(), 150ms);
+  EXPECT_FALSE(decision.record);
+  EXPECT_EQ(decision.cluster.incarnation, "second");
+  EXPECT_EQ(decision.cluster.hold_back_until, 160ms);
+  EXPECT_GT(decision.cluster.incarnation_began, cluster.incarnation_began);
+  EXPECT_EQ(rules::view(decision.cluster, at(60ms)).hold_back, 100ms);
+
+  // It counts from when it was noticed, not anew with each attempt; a retry waits too (R1).
+  AcquireRequest retry = acquire_request();
+  retry.token = owner_token;
+  const Candidates granted{.same_token = leased_record()};
+  refusal_of(decide(decision.cluster, retry, granted, at(159ms), second_life));
+  const Decision after = decide(decision.cluster, retry, granted, at(160ms), second_life);
+  EXPECT_EQ(after.answer().worker_id, 2);
+}
+
+TEST(RulesHoldBack, AServerThatTellsNothingIsNotSuspected) {
+  const Cluster cluster = in_life(used_cluster(3), first_life);
+  EXPECT_EQ(decide(cluster, acquire_request(), {}, at(10ms)).answer().worker_id, 3);
+  EXPECT_EQ(decide(cluster, acquire_request(), {}, at(10ms)).cluster.incarnation, "first");
+  EXPECT_EQ(
+      decide(used_cluster(3), acquire_request(), {}, at(10ms), second_life).answer().worker_id, 3);
+}
+
+TEST(RulesHoldBack, AnUnknownClusterMayHaveBeenLost) {
+  const rules::History young{"first", 20ms};
+  const Decision held_back = decide(std::nullopt, acquire_request(), {}, at(10ms), young);
+  refusal_of(held_back);
+  EXPECT_EQ(held_back.cluster.hold_back_until, 140ms) << "what was lost is 20 ms old";
+  EXPECT_NE(std::string{held_back.refusal->what()}.find("--fresh"), std::string::npos);
+
+  const rules::History old{"first", 150ms};
+  EXPECT_EQ(decide(std::nullopt, acquire_request(), {}, at(10ms), old).answer().worker_id, 1);
+}
+
+TEST(RulesHoldBack, AFreshClusterNeedNotWait) {
+  const rules::History young{"first", 20ms};
+  AcquireRequest fresh = acquire_request();
+  fresh.fresh = true;
+  const Decision at_once = decide(std::nullopt, fresh, {}, at(10ms), young);
+  EXPECT_EQ(at_once.answer().worker_id, 1);
+
+  // Said later, it ends the hold-back that began without it, and what it would have cost.
+  const Decision before = decide(std::nullopt, acquire_request(), {}, at(10ms), young);
+  const Decision later = decide(before.cluster, fresh, {}, at(20ms), young);
+  EXPECT_EQ(later.answer().worker_id, 1);
+  EXPECT_EQ(later.answer().reserved.first_ms, wall_ms);
+
+  // A lease that was restored belies it.
+  const Decision restored = rules::restore(before.cluster, restore_request(), {}, at(20ms), young);
+  const Decision refused = decide(restored.cluster, fresh, {}, at(30ms), young);
+  refusal_of(refused);
+  EXPECT_EQ(std::string{refused.refusal->what()}.find("--fresh"), std::string::npos);
+}
+
+TEST(RulesHoldBack, OnlyAValidHolderIsExtended) {  // R3
+  const Cluster cluster = in_life(full_cluster, first_life);
+  for (const Renewal renewal : {Renewal::strict, Renewal::resume}) {
+    const Decision decision =
+        rules::renew(cluster, renew_request(renewal), leased_record(), at(900ms), second_life);
+    refusal_of(decision);
+    EXPECT_EQ(decision.cluster.hold_back_until, 1050ms);
+  }
+  const Decision held =
+      rules::renew(cluster, renew_request(Renewal::held), leased_record(), at(900ms), second_life);
+  EXPECT_EQ(held.answer().epoch, 7U);
+  EXPECT_EQ(held.cluster, cluster);
+}
+
+TEST(RulesHoldBack, AWitnessShowsThatTheStoreWentBack) {
+  AcquireRequest request = acquire_request();
+  request.seen_epoch = full_cluster.last_epoch;
+  EXPECT_EQ(decide(used_cluster(3), request, {}, at(0ms)).answer().worker_id, 3);
+  ++request.seen_epoch;
+  const Decision decision = decide(used_cluster(3), request, {}, at(0ms));
+  refusal_of(decision);
+  EXPECT_GT(decision.cluster.last_epoch, request.seen_epoch);  // G4
+}
+
+TEST(RulesHoldBack, TimestampsGoOnAboveWhatMayHaveBeenLost) {  // G8
+  const rules::History young{"first", 20ms};
+  const Decision before = decide(std::nullopt, acquire_request(), {}, at(0ms), young);
+  const Decision after = decide(before.cluster, acquire_request(), {}, at(200ms), young);
+  // The most that a lost grant can have reserved: what a client may lead by, and a lease.
+  EXPECT_GT(after.answer().reserved.first_ms, wall_ms + 60'000 + 100);
+}
+
+TEST(RulesRestore, RegistersWhatWasLost) {
+  const Decision decision =
+      rules::restore(std::nullopt, restore_request(), std::nullopt, at(20ms), second_life);
+  EXPECT_EQ(decision.answer().worker_id, 2);
+  EXPECT_EQ(decision.answer().epoch, 7U);
+  EXPECT_EQ(decision.answer().reserved, (TimestampRange{500, wall_ms + 100}));
+  EXPECT_EQ(decision.record->lease_end, 120ms);
+  EXPECT_EQ(decision.record->free_at, 170ms);
+  EXPECT_EQ(decision.record->owner, "owner");
+  EXPECT_EQ(decision.cluster.hold_back_until, 170ms);
+  EXPECT_EQ(decision.cluster.granted, 1);
+  EXPECT_EQ(decision.cluster.next_fresh, 1);
+  EXPECT_EQ(decision.cluster.incarnation, "second");
+
+  // Others that follow change nothing of the hold-back.
+  const Decision other =
+      rules::restore(decision.cluster, restore_request(9), std::nullopt, at(100ms), second_life);
+  EXPECT_EQ(other.cluster.hold_back_until, 170ms);
+}
+
+TEST(RulesRestore, WhatIsKnownIsExtended) {
+  const Decision decision = rules::restore(in_life(full_cluster, first_life), restore_request(),
+                                           leased_record(), at(900ms), first_life);
+  EXPECT_EQ(decision.answer().epoch, 7U);
+  EXPECT_EQ(decision.record->lease_end, 1000ms);
+  EXPECT_EQ(decision.cluster, in_life(full_cluster, first_life));
+}
+
+TEST(RulesRestore, AnOlderRecordOfAnotherGivesWay) {
+  Record former = leased_record();
+  former.token = Token::random();
+  former.epoch = 6;
+  const Decision decision = rules::restore(full_cluster, restore_request(), former, at(900ms));
+  EXPECT_EQ(decision.record->token, owner_token);
+  EXPECT_EQ(decision.record->epoch, 7U);
+  EXPECT_EQ(decision.record->free_at, 1050ms) << "what it promised another still holds";
+  EXPECT_EQ(decision.cluster.hold_back_until, 1050ms);
+}
+
+TEST(RulesRestore, ALaterGrantStands) {  // G3
+  Record later = leased_record();
+  later.token = Token::random();
+  later.epoch = 8;
+  expect_error(ErrorCode::token_mismatch,
+               [&] { rules::restore(full_cluster, restore_request(), later, at(900ms)); });
+  later.released = true;
+  expect_error(ErrorCode::not_assigned,
+               [&] { rules::restore(full_cluster, restore_request(), later, at(900ms)); });
+}
+
+TEST(RulesRestore, WhatWasWrittenSinceTheLossStands) {  // R2
+  const Decision first = rules::restore(std::nullopt, restore_request(6), std::nullopt, at(20ms));
+  RestoreRequest second = restore_request(9);
+  second.token = Token::random();
+  expect_error(ErrorCode::token_mismatch,
+               [&] { rules::restore(first.cluster, second, first.record, at(30ms)); });
+}
+
+TEST(RulesRestore, WhatWasReleasedIsOver) {
+  expect_error(ErrorCode::not_assigned, [&] {
+    rules::restore(full_cluster, restore_request(), released_record(), at(2000ms));
+  });
+  RestoreRequest outside = restore_request();
+  outside.grant.worker_id = 4;
+  expect_error(ErrorCode::invalid_worker_id,
+               [&] { rules::restore(full_cluster, outside, std::nullopt, at(0ms)); });
+}
+
+TEST(RulesLeaseClock, AStepCountsAQuarterOfTheLease) {
+  rules::LeaseClock clock;
+  clock.last_wall = WallTime{1000ms};
+  clock.advance(100ms, WallTime{1010ms}, client());
+  EXPECT_EQ(clock.now, 10ms);
+  clock.advance(100ms, WallTime{100'000ms}, client());
+  EXPECT_EQ(clock.now, 35ms);
+  clock.advance(100ms, WallTime{500ms}, client());
+  EXPECT_EQ(clock.now, 35ms) << "it never goes back";
+  clock.advance(100ms, WallTime{505ms}, client());
+  EXPECT_EQ(clock.now, 40ms) << "and goes on from the new time";
+}
+
+TEST(RulesLeaseClock, ABootClockBearsOutMore) {
+  const auto on_machine = [](milliseconds boot, milliseconds wall) {
+    return ClientTime{{BootTime{boot}, WallTime{wall}}, "machine"};
+  };
+  rules::LeaseClock clock;
+  clock.last_wall = WallTime{1000ms};
+  clock.advance(100ms, WallTime{1000ms}, on_machine(5000ms, 1000ms));
+  clock.advance(100ms, WallTime{1500ms}, on_machine(5400ms, 1500ms));
+  EXPECT_EQ(clock.now, 400ms);
+  // A request that took long to come is no witness for the next one.
+  clock.advance(100ms, WallTime{1600ms}, on_machine(5500ms, 1500ms));
+  EXPECT_EQ(clock.now, 500ms);
+  clock.advance(100ms, WallTime{2000ms}, on_machine(5900ms, 2000ms));
+  EXPECT_EQ(clock.now, 525ms);
+}
+
+// ---- view of a cluster --------------------------------------------------------------------------
+
+TEST(RulesClusterView, CountsWhatIsLeftOfTheRange) {
+  const auto never_granted = [](const Cluster& cluster) {
+    return rules::view(cluster, at(0ms)).never_granted;
+  };
+  EXPECT_EQ(never_granted(rules::new_cluster(configuration)), 3);
+  EXPECT_EQ(never_granted(used_cluster(3)), 1);
+  EXPECT_EQ(never_granted(full_cluster), 0);
+  EXPECT_EQ(never_granted(rules::new_cluster({0, largest_worker_id, 1s, 1s, 0s})),
             largest_worker_id + 1);
 }
 

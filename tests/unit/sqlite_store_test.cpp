@@ -157,7 +157,7 @@ TEST_F(SqliteStore, RefusesAnUnknownSchemaVersion) {
   acquire(*open());
   run("PRAGMA user_version = 7");
   expect_error_naming(
-      ErrorCode::unsupported_server, [&] { open(); }, "schema version 7", "knows version 1");
+      ErrorCode::unsupported_server, [&] { open(); }, "schema version 7", "knows version 2");
 }
 
 TEST_F(SqliteStore, LeavesAnotherProgramsDatabaseAlone) {

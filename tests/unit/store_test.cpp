@@ -25,7 +25,12 @@ class ScriptedStore final : public Store {
  private:
   Grant do_acquire(const AcquireRequest&, std::chrono::milliseconds) override { return answer(); }
   Grant do_renew(const RenewRequest&, std::chrono::milliseconds) override { return answer(); }
+  Grant do_restore(const RestoreRequest&, std::chrono::milliseconds) override { return answer(); }
   void do_release(const ReleaseRequest&, std::chrono::milliseconds) override { ++operations; }
+  Guarantee do_guarantee(std::chrono::milliseconds) override {
+    ++operations;
+    return {GuaranteeLevel::conditional, GuaranteeLevel::exact, {}};
+  }
   std::optional<ClusterView> do_inspect(const std::string&, std::chrono::milliseconds) override {
     ++operations;
     return std::nullopt;
@@ -43,6 +48,14 @@ AcquireRequest acquire_request() {
 RenewRequest renew_request() {
   return {.cluster = "c", .worker_id = 5, .token = Token::random(), .client = {}};
 }
+RestoreRequest restore_request() {
+  return {.cluster = "c",
+          .token = Token::random(),
+          .grant = {5, 1, {10, 20}, 1s},
+          .instance = {},
+          .owner = {},
+          .client = {}};
+}
 ReleaseRequest release_request() {
   return {.cluster = "c",
           .worker_id = 5,
@@ -55,9 +68,11 @@ TEST(Store, PassesGoodRequestsOn) {
   ScriptedStore store;
   EXPECT_EQ(store.acquire(acquire_request(), 1s), store.grant);
   EXPECT_EQ(store.renew(renew_request(), 1s), store.grant);
+  EXPECT_EQ(store.restore(restore_request(), 1s), store.grant);
   store.release(release_request(), 1s);
   EXPECT_FALSE(store.inspect("c", 1s).has_value());
-  EXPECT_EQ(store.operations, 4);
+  EXPECT_EQ(store.guarantee(1s).exclusivity, GuaranteeLevel::conditional);
+  EXPECT_EQ(store.operations, 6);
 }
 
 TEST(Store, WrongAcquisitionNeverReachesTheServer) {
@@ -117,6 +132,40 @@ TEST(Store, WrongRenewalNeverReachesTheServer) {
   EXPECT_EQ(store.operations, 0);
 }
 
+TEST(Store, WrongRestorationNeverReachesTheServer) {
+  ScriptedStore store;
+  const auto refused = [&](ErrorCode code, const std::function<void(RestoreRequest&)>& change,
+                           const std::string& named) {
+    RestoreRequest request = restore_request();
+    change(request);
+    expect_error_naming(
+        code, [&] { store.restore(request, 1s); }, named);
+  };
+  refused(
+      ErrorCode::invalid_argument, [](auto& request) { request.cluster = ""; }, "empty");
+  refused(
+      ErrorCode::invalid_worker_id, [](auto& request) { request.grant.worker_id = -1; }, "-1");
+  refused(
+      ErrorCode::invalid_token, [](auto& request) { request.token = {}; }, "empty");
+  refused(
+      ErrorCode::invalid_argument, [](auto& request) { request.configuration.lease_time = 0ms; },
+      "0 ms");
+  refused(
+      ErrorCode::invalid_argument, [](auto& request) { request.owner = "line\nbreak"; }, "10");
+  refused(
+      ErrorCode::corrupt_record, [](auto& request) { request.grant.epoch = 0; }, "epoch 0");
+  refused(
+      ErrorCode::corrupt_record, [](auto& request) { request.grant.epoch = largest_epoch + 1; },
+      "epoch 9007199254740992");
+  refused(
+      ErrorCode::corrupt_record,
+      [](auto& request) {
+        request.grant.reserved = {2, 1};
+      },
+      "2 to 1");
+  EXPECT_EQ(store.operations, 0);
+}
+
 TEST(Store, WrongReleaseOrInspectionNeverReachesTheServer) {
   ScriptedStore store;
   const auto refused = [&](ErrorCode code, const std::function<void(ReleaseRequest&)>& change) {
@@ -173,9 +222,11 @@ TEST(Store, ChildOfAForkIsRefused) {
     };
     count([&] { store.acquire(acquire_request(), 1s); });
     count([&] { store.renew(renew_request(), 1s); });
+    count([&] { store.restore(restore_request(), 1s); });
+    count([&] { store.guarantee(1s); });
     count([&] { store.release(release_request(), 1s); });
     count([&] { store.inspect("c", 1s); });
-    ::_exit(refusals == 4 && store.operations == 0 ? 0 : 1);
+    ::_exit(refusals == 6 && store.operations == 0 ? 0 : 1);
   }
   int status = -1;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
@@ -189,9 +240,11 @@ TEST(ForwardingStore, PassesEverythingOn) {
   ForwardingStore store{scripted};
   EXPECT_EQ(store.acquire(acquire_request(), 1s), scripted->grant);
   EXPECT_EQ(store.renew(renew_request(), 1s), scripted->grant);
+  EXPECT_EQ(store.restore(restore_request(), 1s), scripted->grant);
   store.release(release_request(), 1s);
   EXPECT_FALSE(store.inspect("c", 1s).has_value());
-  EXPECT_EQ(scripted->operations, 4);
+  EXPECT_EQ(store.guarantee(1s).exclusivity, GuaranteeLevel::conditional);
+  EXPECT_EQ(scripted->operations, 6);
   EXPECT_EQ(store.description(), "scripted:");
 }
 

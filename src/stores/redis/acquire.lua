@@ -1,34 +1,73 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Grants a worker ID: design, section 3, acquire.
+--
+-- A cluster that is not there was never there, or was lost. Whether it was seen before in this life of
+-- the server, its script cache tells, which no FLUSHALL empties: clients keep a script there that bears
+-- the cluster's name. A script cannot look into the cache, so it sends the client to ask (ARGV[16]).
+
+local function may_have_been_lost(cluster, history, asked)
+  if history.promoted or asked == 'seen' then return hold_back_ms(cluster) end
+  if history.incarnation == '' then return 0 end  -- G7 is off.
+  local young_ms = hold_back_ms(cluster) - history.uptime_ms
+  if young_ms > 0 then return young_ms end
+  if history.evicted() then return hold_back_ms(cluster) end
+  if asked ~= history.incarnation then
+    answer('unknown_cluster', redis.sha1hex(ARGV[15]), history.incarnation)
+  end
+  return 0
+end
 
 return operation(function()
   local token, instance, takeover, owner = ARGV[9], ARGV[10], ARGV[11] == '1', ARGV[12]
+  local fresh, seen_epoch = ARGV[13] == '1', tonumber(ARGV[14])
   local wanted = {}
   for index, name in ipairs(CONFIGURATION) do wanted[name] = tonumber(ARGV[index + 3]) end
 
-  local cluster = open_cluster() or new_cluster(wanted)
+  local history = read_history()
+  local cluster = open_cluster()
+  if not cluster then
+    cluster = new_cluster(wanted)
+    if leftovers() then
+      rebuild(cluster)
+    elseif not fresh then
+      local wait_ms = may_have_been_lost(cluster, history, ARGV[16])
+      if wait_ms > 0 then hold_back(cluster, wait_ms) end
+    end
+  end
   for _, name in ipairs(CONFIGURATION) do
     if cluster[name] ~= wanted[name] then answer('other_configuration', configuration_of(cluster)) end
   end
-  -- A record is never deleted: one that is missing was lost, and its holder may still be there.
-  local granted = cluster.next_fresh - cluster.min
-  if call('HLEN', RECORDS) ~= granted then damaged(RECORDS, 'the number of records') end
-  if call('ZCARD', ORDER) ~= granted then damaged(ORDER, 'the number of entries') end
+  for _, size in ipairs({call('HLEN', RECORDS), call('ZCARD', ORDER), call('HLEN', TOKENS)}) do
+    -- A record is never deleted: one that is missing was lost, and its holder may still be there.
+    if size ~= cluster.granted then rebuild(cluster) break end
+  end
+  notice_loss(cluster, seen_epoch, history)
+  if fresh and cluster.granted == 0 and cluster.next_fresh == cluster.min then
+    -- A lease that was granted or restored would belie it.
+    cluster.hold_back_until_ms, cluster.lost_timestamps_ms = cluster.clock_ms, 0
+  end
+  if holds_back(cluster) then refuse_holding_back(cluster) end
 
   local record = find_by(TOKENS, 'token', token)
   if record then -- G5: the same grant again
     if record.released then answer('token_used_up') end
     extend(cluster, record)
+    save_cluster(cluster)
     save_record(record)
     return grant(cluster, record)
   end
 
   record = find_by(INSTANCES, 'instance', instance)
   if not record or not (takeover or cluster.clock_ms >= record.free_at_ms) then
+    -- Some of those that were never granted in this incarnation were restored.
+    while call('HEXISTS', RECORDS, text(cluster.next_fresh)) == 1 do
+      cluster.next_fresh = cluster.next_fresh + 1
+    end
     if cluster.next_fresh <= cluster.max then
       record = {id = cluster.next_fresh, last_ms = 0}
       cluster.next_fresh = cluster.next_fresh + 1
+      cluster.granted = cluster.granted + 1
     else
       local longest_free = whole(call('ZRANGE', ORDER, 0, 0)[1])
       record = longest_free and find(longest_free)

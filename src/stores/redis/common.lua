@@ -4,7 +4,7 @@
 -- src/rules.cpp: change both together.
 --
 -- KEYS, all of one cluster and in one hash slot, none with a time to live (those are evicted first):
---   cluster    hash: format, configuration, counters, clock
+--   cluster    hash: format, configuration, counters, clock, the server's incarnation
 --   records    hash: worker ID -> record, its fields separated by tabs
 --   order      sorted set: worker ID in ten digits, so that ties order by number -> free_at_ms
 --   tokens     hash: token -> worker ID
@@ -16,12 +16,16 @@
 local CLUSTER, RECORDS, ORDER, TOKENS, INSTANCES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local client = {wall_ms = tonumber(ARGV[1]), boot_ms = tonumber(ARGV[2]), machine = ARGV[3]}
 
-local FORMAT = 1
+local FORMAT = 2
 local LARGEST_CLOCK_LEAD_MS = 60000
 local CONFIGURATION = {'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms'}
 local CLUSTER_NUMBERS = {
   'format', 'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms', 'last_epoch', 'next_fresh',
-  'clock_ms', 'last_wall_ms', 'witness_boot_ms',
+  'granted', 'clock_ms', 'last_wall_ms', 'witness_boot_ms', 'incarnation_began',
+  'hold_back_until_ms', 'lost_timestamps_ms',
+}
+local RECORD_NUMBERS = {
+  'epoch', 'lease_end_ms', 'free_at_ms', 'first_ms', 'last_ms', 'incarnation_began',
 }
 
 -- Ends the operation with this answer.
@@ -82,24 +86,22 @@ local function advance_clock(cluster)
 end
 
 local function read_cluster()
-  local values = call('HMGET', CLUSTER, 'witness', unpack(CLUSTER_NUMBERS))
-  local format = values[2]
+  local values = call('HMGET', CLUSTER, 'witness', 'incarnation', unpack(CLUSTER_NUMBERS))
+  local format = values[3]
   if not format then
-    if call('EXISTS', CLUSTER, RECORDS, ORDER, TOKENS, INSTANCES) > 0 then
-      damaged(CLUSTER, 'the field format')
-    end
+    if call('EXISTS', CLUSTER) > 0 then damaged(CLUSTER, 'the field format') end
     return nil
   end
-  if whole(format) and whole(format) > FORMAT then answer('newer_format', whole(format), FORMAT) end
-  local cluster = {witness = values[1] or ''}
+  if whole(format) and whole(format) ~= FORMAT then answer('other_format', whole(format), FORMAT) end
+  local cluster = {witness = values[1] or '', incarnation = values[2] or ''}
   for index, name in ipairs(CLUSTER_NUMBERS) do
-    cluster[name] = whole(values[index + 1]) or damaged(CLUSTER, 'the field ' .. name)
+    cluster[name] = whole(values[index + 2]) or damaged(CLUSTER, 'the field ' .. name)
   end
   return cluster
 end
 
 local function save_cluster(cluster)
-  local fields = {'witness', cluster.witness}
+  local fields = {'witness', cluster.witness, 'incarnation', cluster.incarnation}
   for _, name in ipairs(CLUSTER_NUMBERS) do
     fields[#fields + 1] = name
     fields[#fields + 1] = text(cluster[name])
@@ -122,8 +124,9 @@ end
 local function new_cluster(configuration)
   read_wall_clock()
   local cluster = {
-    format = FORMAT, last_epoch = 0, next_fresh = configuration.min,
+    format = FORMAT, last_epoch = 0, next_fresh = configuration.min, granted = 0,
     clock_ms = 0, last_wall_ms = wall_ms, witness = client.machine, witness_boot_ms = client.boot_ms,
+    incarnation = '', incarnation_began = 0, hold_back_until_ms = 0, lost_timestamps_ms = 0,
   }
   for _, name in ipairs(CONFIGURATION) do cluster[name] = configuration[name] end
   return cluster
@@ -136,14 +139,13 @@ end
 local function parse_record(id, packed)
   local record = {id = id}
   record.epoch, record.lease_end_ms, record.free_at_ms, record.first_ms, record.last_ms,
-    record.released, record.token, record.instance, record.owner = packed:match(
-      '^(%d+)\t(%-?%d+)\t(%-?%d+)\t(%d+)\t(%-?%d+)\t([01])\t([%w_-]+)\t([^\t]*)\t([^\t]*)$')
+    record.incarnation_began, record.released, record.token, record.instance, record.owner =
+    packed:match('^(%d+)\t(%-?%d+)\t(%-?%d+)\t(%d+)\t(%-?%d+)\t(%d+)\t([01])\t([%w_-]+)\t' ..
+      '([^\t]*)\t([^\t]*)$')
   if not id or not record.epoch then
     damaged(RECORDS, 'the record of worker ID ' .. tostring(id))
   end
-  for _, name in ipairs({'epoch', 'lease_end_ms', 'free_at_ms', 'first_ms', 'last_ms'}) do
-    record[name] = tonumber(record[name])
-  end
+  for _, name in ipairs(RECORD_NUMBERS) do record[name] = tonumber(record[name]) end
   record.released = record.released == '1'
   record.saved_token, record.saved_instance = record.token, record.instance
   return record
@@ -171,8 +173,8 @@ local function save_record(record)
   call('ZADD', ORDER, text(record.free_at_ms), string.format('%010d', record.id))
   call('HSET', RECORDS, id, table.concat({
     text(record.epoch), text(record.lease_end_ms), text(record.free_at_ms), text(record.first_ms),
-    text(record.last_ms), record.released and '1' or '0', record.token, record.instance,
-    record.owner,
+    text(record.last_ms), text(record.incarnation_began), record.released and '1' or '0',
+    record.token, record.instance, record.owner,
   }, '\t'))
   if record.saved_token ~= record.token then
     if record.saved_token then call('HDEL', TOKENS, record.saved_token) end
@@ -195,13 +197,16 @@ local function extend(cluster, record)
   record.lease_end_ms = math.max(record.lease_end_ms, lease_end_ms)
   record.free_at_ms = math.max(record.free_at_ms, lease_end_ms + cluster.reuse_delay_ms)
   record.last_ms = math.max(record.last_ms, believed_wall_ms() + cluster.lease_ms)
+  record.incarnation_began = cluster.incarnation_began
 end
+
+local function next_epoch(cluster) return math.max(cluster.last_epoch + 1, wall_us) end
 
 -- A new grant: a greater epoch (G4), and timestamps above all that were reserved (G8).
 local function grant_anew(cluster, record)
-  cluster.last_epoch = math.max(cluster.last_epoch + 1, wall_us)
+  cluster.last_epoch = next_epoch(cluster)
   record.epoch = cluster.last_epoch
-  record.first_ms = math.max(record.last_ms + 1, believed_wall_ms())
+  record.first_ms = math.max(record.last_ms, cluster.lost_timestamps_ms, believed_wall_ms() - 1) + 1
   record.last_ms = record.first_ms + cluster.lease_ms
   extend(cluster, record)
 end
@@ -210,19 +215,97 @@ local function grant(cluster, record)
   return {'granted', record.id, record.epoch, record.first_ms, record.last_ms, cluster.lease_ms}
 end
 
--- The record that renew and release are about, or the answer why there is none (G3).
-local function owned_record(cluster, id, token)
-  if not cluster then answer('unknown_cluster') end
-  if id < cluster.min or id > cluster.max then answer('outside_range', cluster.min, cluster.max) end
-  local record = find(id)
-  if not record then
-    if id < cluster.next_fresh then damaged(RECORDS, 'the record of worker ID ' .. text(id)) end
-    answer('never_granted')
+-- What the server tells of its own past (G7); the incarnation is empty where it may not be asked. A
+-- promotion, and nothing else, gives a server another second replication ID; a start gives it another
+-- run ID.
+local function read_history()
+  local function info(section)
+    local reply = redis.pcall('INFO', section)
+    return type(reply) == 'string' and reply or ''
   end
+  local server, replication = info('server'), info('replication')
+  local run_id, former_id = server:match('run_id:(%w+)'), replication:match('master_replid2:(%w+)')
+  if not run_id or not former_id then return {incarnation = ''} end
+  return {
+    incarnation = run_id .. ':' .. former_id,
+    promoted = former_id:find('[^0]') ~= nil,
+    uptime_ms = 1000 * (tonumber(server:match('uptime_in_seconds:(%d+)')) or 0),
+    evicted = function() return not info('stats'):find('evicted_keys:0\r') end,
+  }
+end
+
+local function hold_back_ms(cluster) return cluster.lease_ms + cluster.reuse_delay_ms end
+
+local function holds_back(cluster) return cluster.clock_ms < cluster.hold_back_until_ms end
+
+-- Something may have been lost: whoever holds an ID has until then to register it anew (G7).
+local function hold_back(cluster, wait_ms)
+  cluster.last_epoch = next_epoch(cluster)
+  cluster.incarnation_began = cluster.last_epoch
+  cluster.hold_back_until_ms = cluster.clock_ms + wait_ms
+  -- The most that a lost grant can have reserved.
+  cluster.lost_timestamps_ms = math.max(
+    cluster.lost_timestamps_ms, wall_ms + LARGEST_CLOCK_LEAD_MS + cluster.lease_ms)
+end
+
+-- Compares the server with what was noted of it, and holds back if it forgot or went back (G7).
+local function notice_loss(cluster, seen_epoch, history)
+  local another = history.incarnation ~= '' and cluster.incarnation ~= '' and
+    history.incarnation ~= cluster.incarnation
+  local went_back = seen_epoch > cluster.last_epoch and not holds_back(cluster)
+  if history.incarnation ~= '' then cluster.incarnation = history.incarnation end
+  cluster.last_epoch = math.max(cluster.last_epoch, seen_epoch)
+  if another or went_back then hold_back(cluster, hold_back_ms(cluster)) end
+end
+
+-- Keys are evicted or deleted one by one. Whatever is left of the records counts, and the indexes are
+-- made anew of them. A clock that was lost with the cluster goes on where no record is in force.
+local function rebuild(cluster)
+  local clock_was_lost = cluster.clock_ms == 0
+  for _, index in ipairs({TOKENS, INSTANCES}) do call('HLEN', index) end
+  call('ZCARD', ORDER)  -- Deletes nothing that is not ours.
+  local all, records = call('HGETALL', RECORDS), {}
+  for index = 1, #all, 2 do
+    records[#records + 1] = parse_record(whole(all[index]), all[index + 1])
+  end
+  call('DEL', ORDER, TOKENS, INSTANCES)
+  cluster.granted = #records
+  for _, record in ipairs(records) do
+    local id = text(record.id)
+    call('ZADD', ORDER, text(record.free_at_ms), string.format('%010d', record.id))
+    call('HSET', TOKENS, record.token, id)
+    if record.instance ~= '' then call('HSET', INSTANCES, record.instance, id) end
+    cluster.last_epoch = math.max(cluster.last_epoch, record.epoch)
+    if clock_was_lost then cluster.clock_ms = math.max(cluster.clock_ms, record.free_at_ms) end
+  end
+  hold_back(cluster, hold_back_ms(cluster))
+end
+
+local function leftovers() return call('EXISTS', RECORDS, ORDER, TOKENS, INSTANCES) > 0 end
+
+local function check_range(cluster, id)
+  if id < cluster.min or id > cluster.max then answer('outside_range', cluster.min, cluster.max) end
+end
+
+local function check_owner(record, token)
   if record.token ~= token then
     answer(record.released and 'released_by_another' or 'granted_to_another', record.epoch)
   end
+end
+
+-- The record that renew and release are about, or the answer why there is none (G3).
+local function owned_record(cluster, id, token)
+  if not cluster then answer('unknown_cluster') end
+  check_range(cluster, id)
+  local record = find(id)
+  if not record then answer('never_granted') end
+  check_owner(record, token)
   return record
+end
+
+local function refuse_holding_back(cluster)
+  save_cluster(cluster)
+  answer('holding_back', cluster.hold_back_until_ms - cluster.clock_ms, cluster.granted)
 end
 
 local function refuse_ended(cluster, record)

@@ -20,7 +20,7 @@ return operation(function()
     }
   end
   return {
-    'page', scanned[1], rows, cluster.clock_ms, cluster.last_epoch, cluster.next_fresh,
-    configuration_of(cluster),
+    'page', scanned[1], rows, cluster.clock_ms, cluster.last_epoch, cluster.granted,
+    cluster.hold_back_until_ms, configuration_of(cluster),
   }
 end)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "stores/redis/connection_pool.hpp"
+#include "stores/redis/guarantee.hpp"
 #include "stores/redis/redis_url.hpp"
 #include "stores/redis/scripts.hpp"
 #include "stores/redis/server_error.hpp"
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <mutex>
 #include <utility>
 
 namespace workerid {
@@ -92,11 +94,18 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
                     " is missing or wrong; restore the data, or delete all keys of the cluster "
                     "when nobody holds one of its IDs");
   }
-  if (word == "newer_format") {
+  if (word == "other_format") {
     throw Error(ErrorCode::unsupported_server,
                 which + " on " + answer.server() + " has the format " + number(answer.number(1)) +
                     "; this library knows " + number(answer.number(2)) +
-                    ", so use a newer version of it");
+                    ", so use the version of it that wrote the data");
+  }
+  if (word == "holding_back") {
+    std::string facts = which + ": " + answer.server() + " may have lost data, so for " +
+                        number(answer.number(1)) +
+                        " ms more nothing is granted, and those who still hold an ID keep it";
+    if (answer.number(2) == 0) facts += rules::fresh_advice;
+    throw Error(ErrorCode::holding_back, facts, answer.time(1));
   }
   answer.refuse_shape();
 }
@@ -184,6 +193,12 @@ void check_times(const Configuration& configuration) {
   }
 }
 
+Words configuration_words(const Configuration& configuration) {
+  return {number(configuration.min_worker_id), number(configuration.max_worker_id),
+          number(configuration.lease_time.count()), number(configuration.reuse_delay.count()),
+          number(configuration.cool_down.count())};
+}
+
 Words client_words(const ClientTime& client) {
   const auto boot = std::chrono::floor<milliseconds>(client.moment.boot.time_since_epoch()).count();
   return {number(client.moment.wall.time_since_epoch().count()), number(boot), client.machine};
@@ -211,33 +226,51 @@ class RedisStore final : public Store {
   Grant do_acquire(const AcquireRequest& request, milliseconds timeout) override {
     const Configuration& configuration = request.configuration;
     check_times(configuration);
+    const Deadline deadline = detail::redis::deadline_after(timeout);
     Words words = client_words(request.client);
+    append(words, configuration_words(configuration));
     append(words,
-           {number(configuration.min_worker_id), number(configuration.max_worker_id),
-            number(configuration.lease_time.count()), number(configuration.reuse_delay.count()),
-            number(configuration.cool_down.count()), request.token.text(), request.instance,
-            request.takeover ? "1" : "0", request.owner});
-    const Answer answer =
-        run(detail::redis::acquire_script, request.cluster, std::move(words), timeout);
-    if (answer.word() != "granted") refuse_acquisition(answer, request);
-    return grant_of(answer);
+           {request.token.text(), request.instance, request.takeover ? "1" : "0", request.owner,
+            request.fresh ? "1" : "0", number(static_cast<std::int64_t>(request.seen_epoch)),
+            mark(request.cluster), ""});
+    // Asked twice where the server does not know the cluster, and more often while it restarts.
+    for (int tries = 0; tries < 4; ++tries) {
+      const Answer answer = run(detail::redis::acquire_script, request.cluster, words, deadline);
+      if (answer.word() == "granted") return noted(answer, request.cluster, deadline);
+      if (answer.word() != "unknown_cluster") refuse_acquisition(answer, request);
+      words.back() = is_marked(request.cluster, answer.text(1), deadline) ? "seen" : answer.text(2);
+    }
+    throw Error(ErrorCode::unavailable, description() + ": it restarted again and again");
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
     Words words = client_words(request.client);
     append(words, {number(request.worker_id), request.token.text(), renewal_word(request.renewal)});
-    const Answer answer =
-        run(detail::redis::renew_script, request.cluster, std::move(words), timeout);
+    const Deadline deadline = detail::redis::deadline_after(timeout);
+    const Answer answer = run(detail::redis::renew_script, request.cluster, words, deadline);
     if (answer.word() != "granted") refuse_lease(answer, request.cluster, request.worker_id);
-    return grant_of(answer);
+    return noted(answer, request.cluster, deadline);
+  }
+
+  Grant do_restore(const RestoreRequest& request, milliseconds timeout) override {
+    const auto& [worker_id, epoch, reserved, lease_time] = request.grant;
+    Words words = client_words(request.client);
+    append(words, configuration_words(request.configuration));
+    append(words,
+           {number(worker_id), request.token.text(), number(static_cast<std::int64_t>(epoch)),
+            number(reserved.first_ms), number(reserved.last_ms), request.instance, request.owner});
+    const Deadline deadline = detail::redis::deadline_after(timeout);
+    const Answer answer = run(detail::redis::restore_script, request.cluster, words, deadline);
+    if (answer.word() != "granted") refuse_lease(answer, request.cluster, worker_id);
+    return noted(answer, request.cluster, deadline);
   }
 
   void do_release(const ReleaseRequest& request, milliseconds timeout) override {
     Words words = client_words(request.client);
     append(words, {number(request.worker_id), request.token.text(), request.strict ? "1" : "0",
                    request.last_timestamp_ms ? number(*request.last_timestamp_ms) : ""});
-    const Answer answer =
-        run(detail::redis::release_script, request.cluster, std::move(words), timeout);
+    const Answer answer = run(detail::redis::release_script, request.cluster, words,
+                              detail::redis::deadline_after(timeout));
     if (answer.word() == "released") return;
     if (answer.word() == "timestamp_above" && request.last_timestamp_ms) {
       throw Error(ErrorCode::invalid_argument,
@@ -255,10 +288,9 @@ class RedisStore final : public Store {
     ClusterView view;
     std::string cursor = "0";
     do {
-      const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
       Words words = client_words({});
       append(words, {cursor, "250"});
-      const Answer page = run(detail::redis::inspect_script, cluster, std::move(words), left);
+      const Answer page = run(detail::redis::inspect_script, cluster, words, deadline);
       if (page.word() == "unknown_cluster") return std::nullopt;
       if (page.word() != "page") refuse_data(page, "cluster " + quoted(cluster));
       cursor = page.text(1);
@@ -268,13 +300,26 @@ class RedisStore final : public Store {
         const LeaseView lease = rules::view(record_of(rows.array(index)), time);
         leases[lease.worker_id] = lease;
       }
-      view.last_epoch = static_cast<std::uint64_t>(page.number(4));
-      view.configuration = configuration_of(page, 6);
-      view.never_granted =
-          rules::never_granted({view.configuration, view.last_epoch, page.number(5)});
+      rules::Cluster stored = rules::new_cluster(configuration_of(page, 7));
+      stored.last_epoch = static_cast<std::uint64_t>(page.number(4));
+      stored.granted = page.number(5);
+      stored.hold_back_until = page.time(6);
+      view = rules::view(stored, time);
     } while (cursor != "0");
     for (auto& [worker_id, lease] : leases) view.leases.push_back(std::move(lease));
     return view;
+  }
+
+  // Says how the server is set up, as far as it tells.
+  Guarantee do_guarantee(milliseconds timeout) override {
+    const RedisReply reply =
+        send({"EVAL",
+              "local all = '' for _, section in ipairs(ARGV) do all = all .. redis.call('INFO', "
+              "section) end return all",
+              "0", "server", "replication", "memory", "persistence", "cluster"},
+             detail::redis::deadline_after(timeout));
+    const auto* facts = std::get_if<std::string>(&reply.value);
+    return detail::redis::guarantee_of(facts == nullptr ? std::string{} : *facts);
   }
 
   static rules::Record record_of(const Answer& row) {
@@ -290,14 +335,13 @@ class RedisStore final : public Store {
   }
 
   // One round trip; two when the server has not seen the script since it started.
-  Answer run(const Script& script, const std::string& cluster, Words arguments,
-             milliseconds timeout) {
-    const Deadline deadline = detail::redis::deadline_after(timeout);
+  Answer run(const Script& script, const std::string& cluster, const Words& arguments,
+             Deadline deadline) {
     Words words{"EVALSHA", std::string{script.sha1}};
     const Words names = keys(cluster);
     words.push_back(std::to_string(names.size()));
     append(words, names);
-    append(words, std::move(arguments));
+    append(words, arguments);
     RedisReply reply = send(words, deadline);
     if (const auto* error = error_in(reply);
         error && detail::redis::is_unknown_script(error->text)) {
@@ -309,6 +353,40 @@ class RedisStore final : public Store {
       throw detail::redis::server_error(description(), error->text);
     }
     return {reply, description()};
+  }
+
+  // A script that does nothing. In the server's script cache, which FLUSHALL and eviction leave alone
+  // and a restart empties, it says that the cluster was used in this life of the server (G7).
+  static std::string mark(const std::string& cluster) {
+    return "return 1 -- workerid knows the cluster " + cluster;
+  }
+
+  bool is_marked(const std::string& cluster, const std::string& mark_sha1, Deadline deadline) {
+    const RedisReply reply = send({"EVALSHA", mark_sha1, "1", keys(cluster).front()}, deadline);
+    const auto* error = error_in(reply);
+    if (error == nullptr) return true;
+    if (detail::redis::is_unknown_script(error->text)) return false;
+    throw detail::redis::server_error(description(), error->text);
+  }
+
+  // The grant; marks the cluster three times in a lease time. Until then a server is too young to have
+  // lost it unnoticed (acquire.lua).
+  Grant noted(const Answer& answer, const std::string& cluster, Deadline deadline) {
+    const Grant grant = grant_of(answer);
+    const auto now = steady_clock::now();
+    {
+      const std::lock_guard lock(mutex_);
+      auto& due = mark_due_[cluster];
+      if (now < due || now >= deadline) return grant;
+      due = now + grant.lease_time / 3;
+    }
+    try {
+      send({"EVAL", mark(cluster), "1", keys(cluster).front()}, deadline);
+    } catch (const Error&) {
+      const std::lock_guard lock(mutex_);
+      mark_due_.erase(cluster);
+    }
+    return grant;
   }
 
   RedisReply send(const Words& words, Deadline deadline) {
@@ -324,6 +402,8 @@ class RedisStore final : public Store {
   }
 
   std::shared_ptr<RedisConnection> connection_;
+  std::mutex mutex_;
+  std::map<std::string, steady_clock::time_point> mark_due_;
 };
 
 }  // namespace

@@ -8,6 +8,11 @@ return operation(function()
   local cluster = open_cluster()
   local record = owned_record(cluster, id, token)
   if record.released then answer('released_before') end
+  if renewal ~= 'held' then
+    -- Only who is known to be valid may be extended while others may hold the ID (R3).
+    notice_loss(cluster, 0, read_history())
+    if holds_back(cluster) then refuse_holding_back(cluster) end
+  end
   if renewal == 'strict' then refuse_ended(cluster, record) end
   if renewal == 'resume' then
     grant_anew(cluster, record)

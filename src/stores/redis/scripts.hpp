@@ -15,6 +15,7 @@ struct Script {
 
 extern const Script acquire_script;
 extern const Script renew_script;
+extern const Script restore_script;
 extern const Script release_script;
 extern const Script inspect_script;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lease_file.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <system_error>
 
@@ -9,10 +10,12 @@ namespace workerid::detail::sqlite {
 namespace {
 
 constexpr std::int64_t application_id = 0x576b4944;  // "WkID", for file(1)
-constexpr std::int64_t schema_version = 1;
+constexpr std::int64_t schema_version = 2;
 
-constexpr const char* select_machine =
-    "SELECT boot_id, machine_id, boottime_offset_ns FROM machine";
+constexpr const char* select_stored =
+    "SELECT boot_id, machine_id, boottime_offset_ns, file, lost_ms FROM machine";
+
+using std::chrono::milliseconds;
 
 std::int64_t integer(Database& database, std::string_view sql) {
   Statement statement(database, sql);
@@ -21,37 +24,21 @@ std::int64_t integer(Database& database, std::string_view sql) {
   return rows.integer();
 }
 
-Machine read_machine(Statement& statement, const std::string& name) {
-  Rows rows = statement.query();
-  if (!rows.next()) {
-    throw Error(ErrorCode::corrupt_record, name + ": the row of the table machine is missing");
-  }
-  Machine machine;
-  machine.boot_id = rows.text();
-  machine.machine_id = rows.text();
-  machine.boottime_offset_ns = rows.integer();
-  return machine;
-}
-
-Machine read_machine(Database& database) {
-  Statement statement(database, select_machine);
-  return read_machine(statement, database.name());
-}
-
 std::filesystem::path beside(const std::filesystem::path& path, const char* suffix) {
   return path.string() + suffix;
 }
 
 }  // namespace
 
-LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline)
+LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline,
+                     milliseconds now, std::optional<milliseconds> former_use)
     : path_(path),
       identity_(make_file(path)),
       machine_(this_machine()),
       database_(path.string(), name, deadline),
-      records_(set_up()),
+      records_(set_up(now, former_use)),
       side_files_(present_side_files()),
-      stored_machine_(database_, select_machine) {
+      select_stored_(database_, select_stored) {
   check_current();
 }
 
@@ -61,6 +48,10 @@ LeaseFile::SideFiles LeaseFile::present_side_files() const {
 
 bool LeaseFile::current() const {
   return identity_of(path_) == identity_ && present_side_files() == side_files_;
+}
+
+bool LeaseFile::lost() const {
+  return identity_of(path_) != identity_ || present_side_files().log != side_files_.log;
 }
 
 void LeaseFile::check_current() const {
@@ -83,7 +74,8 @@ void LeaseFile::check_replacement() const {
 }
 
 void LeaseFile::check_machine() {
-  if (of_this_boot(read_machine(stored_machine_, database_.name()))) return;
+  stored_ = read_stored(select_stored_);
+  if (of_this_boot(stored_)) return;
   throw Error(
       ErrorCode::unsupported_server,
       database_.name() +
@@ -91,23 +83,51 @@ void LeaseFile::check_machine() {
           "was it put back from a copy? End all processes that use it and start them again");
 }
 
+rules::History LeaseFile::history(milliseconds now) const {
+  rules::History history{stored_.incarnation(), std::nullopt};
+  if (stored_.lost != never_lost) {
+    history.lost_ago = std::max(milliseconds::zero(), now - stored_.lost);
+  }
+  return history;
+}
+
+// A loss that was noticed begins a new incarnation, as another file does.
+std::string LeaseFile::Stored::incarnation() const {
+  return file + "/" + std::to_string(lost.count());
+}
+
 // Changes nothing in a database that is another program's.
-Database& LeaseFile::set_up() {
+Database& LeaseFile::set_up(milliseconds now, std::optional<milliseconds> former_use) {
   {
     Transaction look(database_, Access::read);
     has_tables();
   }
   database_.use_wal();
+  const auto stored = [this] {
+    Statement statement(database_, select_stored);
+    return read_stored(statement);
+  };
+  // Put back from a copy, or in the place of one that this process used after it was last noticed.
+  const auto lost = [&](const Stored& found) {
+    return found.file != identity_.text() || (former_use && found.lost < *former_use);
+  };
   {
     // Opening a file that is ready waits for no writer.
     Transaction look(database_, Access::read);
-    if (has_tables() && of_this_boot(read_machine(database_))) return database_;
+    if (has_tables()) {
+      const Stored found = stored();
+      if (of_this_boot(found) && !lost(found)) return database_;
+    }
   }
   Transaction change(database_, Access::write);
   if (!has_tables()) {
     make_tables();
-  } else if (!of_this_boot(read_machine(database_))) {
+    const bool was_deleted = former_use || open_though_deleted(path_);
+    save({machine_, identity_.text(), was_deleted ? now : never_lost});
+  } else if (const Stored found = stored(); !of_this_boot(found)) {
     end_all_leases();
+  } else if (lost(found)) {
+    save({machine_, identity_.text(), now});
   }
   change.commit();
   return database_;
@@ -137,11 +157,31 @@ void LeaseFile::make_tables() {
   const std::string marks = "PRAGMA application_id = " + std::to_string(application_id) +
                             "; PRAGMA user_version = " + std::to_string(schema_version);
   database_.run(marks.c_str(), doing);
-  Statement(database_, "INSERT INTO machine VALUES (1, ?1, ?2, ?3)")
-      .run(machine_.boot_id, machine_.machine_id, machine_.boottime_offset_ns);
 }
 
-bool LeaseFile::of_this_boot(const Machine& stored) const {
+LeaseFile::Stored LeaseFile::read_stored(Statement& statement) const {
+  Rows rows = statement.query();
+  if (!rows.next()) {
+    throw Error(ErrorCode::corrupt_record,
+                database_.name() + ": the row of the table machine is missing");
+  }
+  Stored stored;
+  stored.machine.boot_id = rows.text();
+  stored.machine.machine_id = rows.text();
+  stored.machine.boottime_offset_ns = rows.integer();
+  stored.file = rows.text();
+  stored.lost = milliseconds{rows.integer()};
+  return stored;
+}
+
+void LeaseFile::save(const Stored& stored) {
+  const auto& [machine, file, lost] = stored;
+  Statement(database_, "INSERT OR REPLACE INTO machine VALUES (1, ?1, ?2, ?3, ?4, ?5)")
+      .run(machine.boot_id, machine.machine_id, machine.boottime_offset_ns, file, lost.count());
+}
+
+bool LeaseFile::of_this_boot(const Stored& found) const {
+  const Machine& stored = found.machine;
   if (stored.boot_id == machine_.boot_id) {
     // The same kernel, whatever machine ID a container shows.
     if (stored.boottime_offset_ns == machine_.boottime_offset_ns) return true;
@@ -168,8 +208,10 @@ void LeaseFile::end_all_leases() {
   Statement(database_,
             "UPDATE records SET lease_end_ms = lease_end_ms - ?1, free_at_ms = free_at_ms - ?1")
       .run(latest_ms);
-  Statement(database_, "UPDATE machine SET boot_id = ?1, boottime_offset_ns = ?2")
-      .run(machine_.boot_id, machine_.boottime_offset_ns);
+  const Stored stored{machine_, identity_.text(), never_lost};
+  save(stored);
+  Statement(database_, "UPDATE clusters SET incarnation = ?1, hold_back_until_ms = 0")
+      .run(stored.incarnation());
 }
 
 }  // namespace workerid::detail::sqlite

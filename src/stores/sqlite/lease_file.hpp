@@ -21,14 +21,21 @@ extern const char* const schema;
 /// at a time.
 class LeaseFile {
  public:
-  /// `name` is what errors call the file. Errors: as `open_sqlite_store`.
-  LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline);
+  /// `name` is what errors call the file; `now` is the store's clock. `former_use` is when this
+  /// process last used another file at this path, if it did: that one may have leases which this one
+  /// does not show. Errors: as `open_sqlite_store`.
+  LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline,
+            std::chrono::milliseconds now, std::optional<std::chrono::milliseconds> former_use);
 
   /// Whether the path still names this file, its log and its shared memory: each of them may have
   /// been deleted or replaced.
   bool current() const;
 
-  /// Errors: `unavailable` if it does not.
+  /// Whether what it says may be lost to who opens the path now: the file or its log is gone. (The
+  /// shared memory is made anew of them.)
+  bool lost() const;
+
+  /// Errors: `unavailable` if it is not current.
   void check_current() const;
 
   /// Checks that another file that has taken this one's place does not stand beside this one's log:
@@ -38,6 +45,9 @@ class LeaseFile {
 
   /// Checks, inside a transaction, that the file still counts on this boot of this machine.
   void check_machine();
+
+  /// What the file shows of its past, as check_machine() found it (G7).
+  rules::History history(std::chrono::milliseconds now) const;
 
   Database& database() noexcept { return database_; }
   Records& records() noexcept { return records_; }
@@ -52,10 +62,24 @@ class LeaseFile {
   };
 
   SideFiles present_side_files() const;
-  Database& set_up();
+  // What the table machine says.
+  struct Stored {
+    Machine machine;
+    std::string file;
+    std::chrono::milliseconds lost{};
+
+    std::string incarnation() const;
+  };
+
+  static constexpr std::chrono::milliseconds never_lost{-1};
+
+  Database& set_up(std::chrono::milliseconds now,
+                   std::optional<std::chrono::milliseconds> former_use);
   bool has_tables();
   void make_tables();
-  bool of_this_boot(const Machine& stored) const;
+  Stored read_stored(Statement& statement) const;
+  bool of_this_boot(const Stored& stored) const;
+  void save(const Stored& stored);
   void end_all_leases();
 
   std::filesystem::path path_;
@@ -64,7 +88,8 @@ class LeaseFile {
   Database database_;
   Records records_;
   SideFiles side_files_;
-  Statement stored_machine_;
+  Statement select_stored_;
+  Stored stored_;
 };
 
 }  // namespace workerid::detail::sqlite

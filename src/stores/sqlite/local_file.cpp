@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cerrno>
+#include <fcntl.h>
 #include <string>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <system_error>
 
@@ -44,10 +46,40 @@ void refuse_unfit_file_system(const std::filesystem::path& path) {
 
 }  // namespace
 
+std::string FileIdentity::text() const {
+  // Some file systems get another device number with each mount.
+  return birth_ns != 0 ? std::to_string(inode) + "@" + std::to_string(birth_ns)
+                       : std::to_string(device) + ":" + std::to_string(inode);
+}
+
 std::optional<FileIdentity> identity_of(const std::filesystem::path& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  return FileIdentity{status.st_dev, status.st_ino};
+  struct statx status {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &status) != 0) {
+    return std::nullopt;
+  }
+  FileIdentity identity{::gnu_dev_makedev(status.stx_dev_major, status.stx_dev_minor),
+                        status.stx_ino};
+  if ((status.stx_mask & STATX_BTIME) != 0) {
+    identity.birth_ns = status.stx_btime.tv_sec * 1'000'000'000 + status.stx_btime.tv_nsec;
+  }
+  return identity;
+}
+
+bool open_though_deleted(const std::filesystem::path& path) {
+  using std::filesystem::directory_iterator;
+  std::error_code unreadable;  // a process that ended meanwhile, or another user's
+  const std::string deleted =
+      std::filesystem::weakly_canonical(path, unreadable).string() + " (deleted)";  // proc(5)
+  for (directory_iterator process("/proc", unreadable), end; process != end;
+       process.increment(unreadable)) {
+    const std::string name = process->path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    for (directory_iterator file(process->path() / "fd", unreadable); file != end;
+         file.increment(unreadable)) {
+      if (std::filesystem::read_symlink(file->path(), unreadable) == deleted) return true;
+    }
+  }
+  return false;
 }
 
 FileIdentity make_file(const std::filesystem::path& path) {
@@ -60,13 +92,13 @@ FileIdentity make_file(const std::filesystem::path& path) {
     throw system_failure("make the file", path, errno);
   }
   refuse_unfit_file_system(path);
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) throw system_failure("look at", path, errno);
-  if (!S_ISREG(status.st_mode)) {
+  const std::optional<FileIdentity> identity = identity_of(path);
+  if (!identity) throw system_failure("look at", path, errno);
+  if (!std::filesystem::is_regular_file(path)) {
     throw Error(ErrorCode::corrupt_record,
                 path.string() + " is not an ordinary file; choose another path");
   }
-  return {status.st_dev, status.st_ino};
+  return *identity;
 }
 
 std::string_view unfit_file_system(std::uint32_t magic) noexcept {

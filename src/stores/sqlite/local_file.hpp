@@ -7,15 +7,20 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
-#include <sys/types.h>
 
 namespace workerid::detail::sqlite {
 
-/// Which file a path names at the moment.
+/// Which file a path names at the moment. A number is used again when its file is gone; with the time
+/// of its birth, where the file system keeps that, it is the same file.
 struct FileIdentity {
-  dev_t device = 0;
-  ino_t inode = 0;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::int64_t birth_ns = 0;
+
+  /// Names the file as long as it exists.
+  std::string text() const;
 
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
@@ -27,6 +32,9 @@ std::optional<FileIdentity> identity_of(const std::filesystem::path& path);
 /// Errors: `denied`; `unavailable`; `unsupported_server` on a network file system; `corrupt_record`
 /// if something else than a file is there.
 FileIdentity make_file(const std::filesystem::path& path);
+
+/// Whether a process that this one may look at has a file open that was deleted from this path.
+bool open_though_deleted(const std::filesystem::path& path);
 
 /// The name of the file system with this magic number (statfs(2)) if several machines may share it,
 /// or if its locks and shared memory cannot be relied on; else empty.

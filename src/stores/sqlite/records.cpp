@@ -9,7 +9,7 @@ using std::chrono::milliseconds;
 
 const std::string record_columns =
     "worker_id, token, epoch, instance, owner, lease_end_ms, free_at_ms, first_reserved_ms,"
-    " last_reserved_ms, released";
+    " last_reserved_ms, released, incarnation_began";
 
 std::string select_record(const std::string& which) {
   return "SELECT " + record_columns + " FROM records WHERE cluster = ?1 " + which;
@@ -36,6 +36,7 @@ rules::Record record_of(Rows& rows, const Database& database) {
   record.reserved.first_ms = rows.integer();
   record.reserved.last_ms = rows.integer();
   record.released = rows.integer() != 0;
+  record.incarnation_began = static_cast<std::uint64_t>(rows.integer());
   return record;
 }
 
@@ -49,7 +50,8 @@ Records::Records(Database& database)
     : database_(database),
       cluster_(database,
                "SELECT min_worker_id, max_worker_id, lease_time_ms, reuse_delay_ms, cool_down_ms,"
-               " last_epoch, next_fresh FROM clusters WHERE cluster = ?1"),
+               " last_epoch, next_fresh, granted, incarnation, incarnation_began,"
+               " hold_back_until_ms, lost_timestamps_ms FROM clusters WHERE cluster = ?1"),
       by_worker_id_(database, select_record("AND worker_id = ?2")),
       by_token_(database, select_record("AND token = ?2")),
       by_instance_(database, select_record("AND worker_id = (SELECT worker_id FROM instances"
@@ -58,19 +60,25 @@ Records::Records(Database& database)
       all_(database, select_record("ORDER BY worker_id")),
       save_cluster_(database,
                     "INSERT INTO clusters (cluster, min_worker_id, max_worker_id, lease_time_ms,"
-                    " reuse_delay_ms, cool_down_ms, last_epoch, next_fresh)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                    " reuse_delay_ms, cool_down_ms, last_epoch, next_fresh, granted, incarnation,"
+                    " incarnation_began, hold_back_until_ms, lost_timestamps_ms)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
                     " ON CONFLICT (cluster) DO UPDATE SET"
-                    " last_epoch = excluded.last_epoch, next_fresh = excluded.next_fresh"),
+                    " last_epoch = excluded.last_epoch, next_fresh = excluded.next_fresh,"
+                    " granted = excluded.granted, incarnation = excluded.incarnation,"
+                    " incarnation_began = excluded.incarnation_began,"
+                    " hold_back_until_ms = excluded.hold_back_until_ms,"
+                    " lost_timestamps_ms = excluded.lost_timestamps_ms"),
       save_record_(
           database,
           "INSERT INTO records (cluster, " + record_columns +
-              ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+              ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
               " ON CONFLICT (cluster, worker_id) DO UPDATE SET token = excluded.token,"
               " epoch = excluded.epoch, instance = excluded.instance, owner = excluded.owner,"
               " lease_end_ms = excluded.lease_end_ms, free_at_ms = excluded.free_at_ms,"
               " first_reserved_ms = excluded.first_reserved_ms,"
-              " last_reserved_ms = excluded.last_reserved_ms, released = excluded.released"),
+              " last_reserved_ms = excluded.last_reserved_ms, released = excluded.released,"
+              " incarnation_began = excluded.incarnation_began"),
       forget_instance_(database,
                        "DELETE FROM instances WHERE cluster = ?1 AND worker_id = ?2 AND instance ="
                        " (SELECT instance FROM records WHERE cluster = ?1 AND worker_id = ?2)"
@@ -91,6 +99,11 @@ std::optional<rules::Cluster> Records::cluster(const std::string& cluster) {
   value.configuration.cool_down = milliseconds{rows.integer()};
   value.last_epoch = static_cast<std::uint64_t>(rows.integer());
   value.next_fresh = rows.integer();
+  value.granted = rows.integer();
+  value.incarnation = rows.text();
+  value.incarnation_began = static_cast<std::uint64_t>(rows.integer());
+  value.hold_back_until = milliseconds{rows.integer()};
+  value.lost_timestamps_ms = rows.integer();
   return value;
 }
 
@@ -98,7 +111,8 @@ std::optional<rules::Record> Records::find(const std::string& cluster, WorkerId 
   return first_of(by_worker_id_.query(cluster, worker_id), database_);
 }
 
-rules::Candidates Records::candidates(const AcquireRequest& request) {
+rules::Candidates Records::candidates(const AcquireRequest& request,
+                                      const std::optional<rules::Cluster>& cluster) {
   rules::Candidates candidates;
   candidates.same_token =
       first_of(by_token_.query(request.cluster, request.token.text()), database_);
@@ -107,6 +121,10 @@ rules::Candidates Records::candidates(const AcquireRequest& request) {
         first_of(by_instance_.query(request.cluster, request.instance), database_);
   }
   candidates.longest_free = first_of(longest_free_.query(request.cluster), database_);
+  if (cluster) {
+    candidates.fresh = cluster->next_fresh;
+    while (find(request.cluster, candidates.fresh)) ++candidates.fresh;
+  }
   return candidates;
 }
 
@@ -122,7 +140,9 @@ void Records::save(const std::string& cluster, const rules::Cluster& value) {
   save_cluster_.run(cluster, configuration.min_worker_id, configuration.max_worker_id,
                     configuration.lease_time.count(), configuration.reuse_delay.count(),
                     configuration.cool_down.count(), static_cast<std::int64_t>(value.last_epoch),
-                    value.next_fresh);
+                    value.next_fresh, value.granted, value.incarnation,
+                    static_cast<std::int64_t>(value.incarnation_began),
+                    value.hold_back_until.count(), value.lost_timestamps_ms);
 }
 
 void Records::save(const std::string& cluster, const rules::Record& record) {
@@ -130,7 +150,8 @@ void Records::save(const std::string& cluster, const rules::Record& record) {
   save_record_.run(cluster, record.worker_id, record.token.text(),
                    static_cast<std::int64_t>(record.epoch), record.instance, record.owner,
                    record.lease_end.count(), record.free_at.count(), record.reserved.first_ms,
-                   record.reserved.last_ms, std::int64_t{record.released});
+                   record.reserved.last_ms, std::int64_t{record.released},
+                   static_cast<std::int64_t>(record.incarnation_began));
   if (!record.instance.empty()) save_instance_.run(cluster, record.instance, record.worker_id);
 }
 

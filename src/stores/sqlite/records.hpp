@@ -21,7 +21,8 @@ class Records {
 
   std::optional<rules::Cluster> cluster(const std::string& cluster);
   std::optional<rules::Record> find(const std::string& cluster, WorkerId worker_id);
-  rules::Candidates candidates(const AcquireRequest& request);
+  rules::Candidates candidates(const AcquireRequest& request,
+                               const std::optional<rules::Cluster>& cluster);
   std::vector<rules::Record> all(const std::string& cluster);
 
   void save(const std::string& cluster, const rules::Cluster& value);

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Times ending in _ms of a record count from the boot of the machine that `machine` names;
+-- Times ending in _ms count from the boot of the machine that `machine` names;
 -- reserved timestamps count from 1970-01-01 UTC.
 
 CREATE TABLE machine (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
   boot_id TEXT NOT NULL,
   machine_id TEXT NOT NULL,
-  boottime_offset_ns INTEGER NOT NULL
+  boottime_offset_ns INTEGER NOT NULL,
+  file TEXT NOT NULL,       -- which file this is: a copy is another one
+  lost_ms INTEGER NOT NULL  -- when data may have been lost that it does not show; -1 for never
 );
 
 CREATE TABLE clusters (
@@ -17,7 +19,12 @@ CREATE TABLE clusters (
   reuse_delay_ms INTEGER NOT NULL,
   cool_down_ms INTEGER NOT NULL,
   last_epoch INTEGER NOT NULL,
-  next_fresh INTEGER NOT NULL
+  next_fresh INTEGER NOT NULL,
+  granted INTEGER NOT NULL,
+  incarnation TEXT NOT NULL,
+  incarnation_began INTEGER NOT NULL,
+  hold_back_until_ms INTEGER NOT NULL,
+  lost_timestamps_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- A row for every worker ID ever granted; none is ever deleted.
@@ -33,6 +40,7 @@ CREATE TABLE records (
   first_reserved_ms INTEGER NOT NULL,
   last_reserved_ms INTEGER NOT NULL,
   released INTEGER NOT NULL,
+  incarnation_began INTEGER NOT NULL,
   PRIMARY KEY (cluster, worker_id)
 ) WITHOUT ROWID;
 

@@ -54,6 +54,8 @@ struct SharedFile {
   detail::ForkGuard guard;
   TimedLock lock;
   std::unique_ptr<LeaseFile> file;  // none before the first operation, or if it could not be opened
+  std::optional<milliseconds> former_use;  // of a file that was deleted or replaced
+  milliseconds last_use{};
 };
 
 // The connections of this process, and those that it inherited from its parent by fork(2). A child
@@ -107,22 +109,27 @@ BootTime deadline_after(milliseconds timeout) {
 class Operation {
  public:
   Operation(SharedFile& shared, const std::filesystem::path& path, const std::string& name,
-            Access access, BootTime deadline)
-      : turn_(shared.lock, deadline) {
+            const Clock& clock, Access access, BootTime deadline)
+      : turn_(shared.lock, deadline), clock_(clock) {
     if (!turn_.owns_lock()) {
       throw Error(ErrorCode::unavailable,
                   name + ": other threads of this process used it until the deadline");
     }
     std::unique_ptr<LeaseFile>& file = shared.file;
     // A holder must not renew in a file that was deleted or replaced: in the new one it learns that
-    // it is unknown. Keeping its ID from others until then is G7's work.
+    // it is unknown, and registers anew (G7).
     if (file && !file->current()) {
       file->check_replacement();
+      if (file->lost()) shared.former_use = shared.last_use;
       file->database().close_without_writing();
       file.reset();
     }
     if (file && !file->database().ready()) file.reset();
-    if (!file) file = std::make_unique<LeaseFile>(path, name, deadline);
+    if (!file) {
+      file = std::make_unique<LeaseFile>(path, name, deadline, time().now, shared.former_use);
+      shared.former_use.reset();
+    }
+    shared.last_use = time().now;
     file_ = file.get();
     file_->database().set_deadline(deadline);
     transaction_.emplace(file_->database(), access);
@@ -131,10 +138,28 @@ class Operation {
   }
 
   Records& records() const noexcept { return file_->records(); }
+
+  // Read inside the transaction: no other write comes between it and the decision.
+  rules::StoreTime time() const {
+    const Moment now = clock_.now();
+    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall};
+  }
+
+  rules::History history() const { return file_->history(time().now); }
+
   void commit() { transaction_->commit(); }
+
+  // Writes what was decided, and answers it.
+  Grant write(const std::string& cluster, const rules::Decision& decision) {
+    records().save(cluster, decision.cluster);
+    if (decision.record) records().save(cluster, *decision.record);
+    commit();
+    return decision.answer();
+  }
 
  private:
   std::unique_lock<TimedLock> turn_;
+  const Clock& clock_;
   LeaseFile* file_ = nullptr;
   std::optional<Transaction> transaction_;
 };
@@ -156,24 +181,36 @@ class SqliteStore final : public Store {
   Grant do_acquire(const AcquireRequest& request, milliseconds timeout) override {
     Operation operation = begin(Access::write, timeout);
     Records& records = operation.records();
-    return write(operation, request.cluster,
-                 rules::acquire(records.cluster(request.cluster), request,
-                                records.candidates(request), time()));
+    const auto cluster = records.cluster(request.cluster);
+    return operation.write(request.cluster,
+                           rules::acquire(cluster, request, records.candidates(request, cluster),
+                                          operation.time(), operation.history()));
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
     Operation operation = begin(Access::write, timeout);
     Records& records = operation.records();
-    return write(operation, request.cluster,
-                 rules::renew(records.cluster(request.cluster), request,
-                              records.find(request.cluster, request.worker_id), time()));
+    return operation.write(request.cluster,
+                           rules::renew(records.cluster(request.cluster), request,
+                                        records.find(request.cluster, request.worker_id),
+                                        operation.time(), operation.history()));
+  }
+
+  Grant do_restore(const RestoreRequest& request, milliseconds timeout) override {
+    Operation operation = begin(Access::write, timeout);
+    Records& records = operation.records();
+    return operation.write(request.cluster,
+                           rules::restore(records.cluster(request.cluster), request,
+                                          records.find(request.cluster, request.grant.worker_id),
+                                          operation.time(), operation.history()));
   }
 
   void do_release(const ReleaseRequest& request, milliseconds timeout) override {
     Operation operation = begin(Access::write, timeout);
     Records& records = operation.records();
-    const auto released = rules::release(records.cluster(request.cluster), request,
-                                         records.find(request.cluster, request.worker_id), time());
+    const auto released =
+        rules::release(records.cluster(request.cluster), request,
+                       records.find(request.cluster, request.worker_id), operation.time());
     if (!released) return;
     records.save(request.cluster, *released);
     operation.commit();
@@ -183,30 +220,26 @@ class SqliteStore final : public Store {
     const Operation operation = begin(Access::read, timeout);
     const auto stored = operation.records().cluster(cluster);
     if (!stored) return std::nullopt;
-    const rules::StoreTime now = time();
-    ClusterView view{stored->configuration, stored->last_epoch, rules::never_granted(*stored), {}};
+    const rules::StoreTime now = operation.time();
+    ClusterView view = rules::view(*stored, now);
     for (const rules::Record& record : operation.records().all(cluster)) {
       view.leases.push_back(rules::view(record, now));
     }
     return view;
   }
 
-  static Grant write(Operation& operation, const std::string& cluster,
-                     const rules::Decision& decision) {
-    operation.records().save(cluster, decision.cluster);
-    operation.records().save(cluster, decision.record);
-    operation.commit();
-    return decision.grant;
+  Guarantee do_guarantee(milliseconds timeout) override {
+    begin(Access::read, timeout);
+    return {GuaranteeLevel::exact,
+            GuaranteeLevel::exact,
+            {"All processes share one boot clock and one file, and every commit is on the disk "
+             "before it is answered.",
+             "Do not overwrite the file in place with an older copy: replace it (mv), which is "
+             "noticed."}};
   }
 
   Operation begin(Access access, milliseconds timeout) const {
-    return {*shared_, path_, description(), access, deadline_after(timeout)};
-  }
-
-  // Read inside the transaction: no other write comes between it and the decision.
-  rules::StoreTime time() const {
-    const Moment now = clock_->now();
-    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall};
+    return {*shared_, path_, description(), *clock_, access, deadline_after(timeout)};
   }
 
   std::filesystem::path path_;

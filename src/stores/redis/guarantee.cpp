@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "stores/redis/guarantee.hpp"
+
+#include <algorithm>
+
+namespace workerid::detail::redis {
+
+namespace {
+
+// The value of a line "field:value", or nothing.
+std::string_view value_of(std::string_view info, std::string_view field) {
+  while (!info.empty()) {
+    const std::string_view line = info.substr(0, info.find('\n'));
+    info.remove_prefix(std::min(info.size(), line.size() + 1));
+    if (line.size() <= field.size() || line.substr(0, field.size()) != field) continue;
+    if (line[field.size()] != ':') continue;
+    const std::string_view value = line.substr(field.size() + 1);
+    return value.substr(0, value.find('\r'));
+  }
+  return {};
+}
+
+}  // namespace
+
+Guarantee guarantee_of(std::string_view info) {
+  Guarantee guarantee{GuaranteeLevel::exact, GuaranteeLevel::conditional, {}};
+  const auto lower_to = [&](GuaranteeLevel level, std::string reason) {
+    guarantee.exclusivity = std::max(guarantee.exclusivity, level);
+    guarantee.timestamps = std::max(guarantee.timestamps, level);
+    guarantee.reasons.push_back(std::move(reason));
+  };
+
+  if (value_of(info, "run_id").empty() || value_of(info, "master_replid2").empty()) {
+    lower_to(GuaranteeLevel::best_effort,
+             "The server does not tell its history, so a restart without data, a fail-over or a "
+             "FLUSHALL is not noticed (G7 is off): allow INFO to this user, in scripts too.");
+    return guarantee;
+  }
+  if (value_of(info, "role") != "master") {
+    lower_to(GuaranteeLevel::best_effort, "The server is a replica: connect to its master.");
+  }
+  if (value_of(info, "cluster_enabled") == "1") {
+    lower_to(GuaranteeLevel::best_effort,
+             "The server is part of a Redis Cluster: after a fail-over the former master may go on "
+             "answering for a while (A4).");
+  } else if (value_of(info, "connected_slaves") != "0") {
+    lower_to(GuaranteeLevel::best_effort,
+             "The server has replicas: if one is promoted while this one still answers, both grant "
+             "(A4).");
+  }
+  const std::string_view policy = value_of(info, "maxmemory_policy");
+  if (policy.substr(0, 8) == "allkeys-" && value_of(info, "maxmemory") != "0") {
+    lower_to(
+        GuaranteeLevel::conditional,
+        "The server may evict leases (maxmemory-policy " + std::string{policy} +
+            "): it is noticed, but nothing is granted for a while each time; use noeviction or "
+            "volatile-*.");
+  }
+  guarantee.reasons.emplace_back(
+      value_of(info, "aof_enabled") == "1"
+          ? "After a crash that lost the last writes (appendfsync other than always), timestamps "
+            "stay unique as long as wall clocks agree within 60 s."
+          : "The server keeps no log (appendonly no): after a restart that lost writes, timestamps "
+            "stay unique as long as wall clocks agree within 60 s.");
+  return guarantee;
+}
+
+}  // namespace workerid::detail::redis
