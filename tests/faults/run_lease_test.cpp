@@ -107,8 +107,20 @@ TEST_F(RunFaults, ALeaseThatSomebodyEndedEndsTheCommand) {
   const Tool on_redis{server.url()};
   Process process(run({}, {WORKERID_BEAT, first}), on_redis.environment());
   ASSERT_TRUE(wait_for_beats(first)) << process.errors();
-  server.cli({"FLUSHALL"});
+  EXPECT_TRUE(on_redis({"release", "1", server.cli({"HKEYS", "{workerid:test}:tokens"})}).status ==
+              ExitStatus{});
   EXPECT_EQ(process.wait(), lease_lost) << process.errors();
+}
+
+TEST_F(RunFaults, ALeaseThatTheServerForgotGoesOn) {  // G7
+  const RedisServer server;
+  const Tool on_redis{server.url()};
+  Process process(run({}, {WORKERID_BEAT, first}), on_redis.environment());
+  ASSERT_TRUE(wait_for_beats(first)) << process.errors();
+  server.cli({"FLUSHALL"});
+  while (on_redis.count("leased") == 0) ASSERT_FALSE(process.wait_for(10ms)) << process.errors();
+  EXPECT_GT(on_redis.json({"list"}).at("hold_back_ms").get<int>(), 0);
+  EXPECT_FALSE(process.wait_for(0ms));
 }
 
 TEST_F(RunFaults, AStoppedRunLosesItsIdAndItsCommandDiesFirst) {
