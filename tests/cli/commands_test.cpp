@@ -130,8 +130,12 @@ TEST_P(Commands, ListShowsHoldersAndCountsButNoToken) {
 TEST_P(Commands, ListSaysThatAClusterWasNeverUsed) {
   const Result listed = tool({"list"});
   EXPECT_EQ(listed.status, success) << listed.errors;
-  EXPECT_EQ(listed.output, "cluster \"test\" was never used\n");
+  EXPECT_EQ(listed.output.find("cluster \"test\" was never used\nguarantee: exclusivity exact, "),
+            0U)
+      << listed.output;
   const json view = tool.json({"list"});
+  EXPECT_EQ(view.at("guarantee").at("exclusivity"), "exact");
+  EXPECT_FALSE(view.at("guarantee").at("reasons").empty());
   EXPECT_TRUE(view.at("configuration").is_null());
   EXPECT_TRUE(view.at("leases").empty());
 }

@@ -178,6 +178,7 @@ class Comparator {
       if (one_in(2)) request.instance = "instance " + std::to_string(below(6));
       request.takeover = !request.instance.empty() && one_in(4);
       request.owner = "owner " + std::to_string(step_);
+      request.fresh = true;  // The model has no server that may have lost it.
     }
     request.client = client();
     const std::uint64_t seen_epoch = some_epoch();

@@ -224,7 +224,7 @@ TEST_F(GeneratorTest, ANameServesOneExplicitIdAtATime) {
   EXPECT_NE(test.get_id().worker_id, first.worker_id);
   clock->advance(1min);  // now its holder has stopped
   EXPECT_EQ(test.get_id().worker_id, first.worker_id);
-  EXPECT_EQ(code_of([&] { test.renew(first.worker_id, first.token); }), ErrorCode::token_mismatch);
+  EXPECT_EQ(code_of([&] { test.renew(first.worker_id, first.token); }), ErrorCode::token_expired);
 }
 
 TEST_F(GeneratorTest, AFailedAcquisitionLetsTheNameGo) {

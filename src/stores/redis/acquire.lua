@@ -6,16 +6,18 @@
 -- the server, its script cache tells, which no FLUSHALL empties: clients keep a script there that bears
 -- the cluster's name. A script cannot look into the cache, so it sends the client to ask (ARGV[16]).
 
-local function may_have_been_lost(cluster, history, asked)
-  if history.promoted or asked == 'seen' then return hold_back_ms(cluster) end
-  if history.incarnation == '' then return 0 end  -- G7 is off.
-  local young_ms = hold_back_ms(cluster) - history.uptime_ms
-  if young_ms > 0 then return young_ms end
-  if history.evicted() then return hold_back_ms(cluster) end
-  if asked ~= history.incarnation then
-    answer('unknown_cluster', redis.sha1hex(ARGV[15]), history.incarnation)
+-- How long ago the server may have lost the cluster, or nil if it tells nothing (G7 is off).
+local function lost_ago_ms(cluster, history, asked)
+  if history.incarnation == '' then return nil end
+  if history.promoted or asked == 'seen' then return 0 end
+  -- By then everything that was there when it started is over, so it was lost later or never.
+  if history.uptime_ms >= hold_back_ms(cluster) then
+    if history.evicted() then return 0 end
+    if asked ~= history.incarnation then
+      answer('unknown_cluster', redis.sha1hex(ARGV[15]), history.incarnation)
+    end
   end
-  return 0
+  return history.uptime_ms
 end
 
 return operation(function()
@@ -31,8 +33,8 @@ return operation(function()
     if leftovers() then
       rebuild(cluster)
     elseif not fresh then
-      local wait_ms = may_have_been_lost(cluster, history, ARGV[16])
-      if wait_ms > 0 then hold_back(cluster, wait_ms) end
+      local ago_ms = lost_ago_ms(cluster, history, ARGV[16])
+      if ago_ms then hold_back(cluster, ago_ms) end
     end
   end
   for _, name in ipairs(CONFIGURATION) do

@@ -238,14 +238,14 @@ local function hold_back_ms(cluster) return cluster.lease_ms + cluster.reuse_del
 
 local function holds_back(cluster) return cluster.clock_ms < cluster.hold_back_until_ms end
 
--- Something may have been lost: whoever holds an ID has until then to register it anew (G7).
-local function hold_back(cluster, wait_ms)
+-- Something may have been lost: whoever holds an ID has a time from then on to register it anew (G7).
+local function hold_back(cluster, lost_ago_ms)
   cluster.last_epoch = next_epoch(cluster)
   cluster.incarnation_began = cluster.last_epoch
-  cluster.hold_back_until_ms = cluster.clock_ms + wait_ms
-  -- The most that a lost grant can have reserved.
+  cluster.hold_back_until_ms = cluster.clock_ms + math.max(0, hold_back_ms(cluster) - lost_ago_ms)
+  -- The most that a lost grant can have reserved, also when its holder's time is over (G8).
   cluster.lost_timestamps_ms = math.max(
-    cluster.lost_timestamps_ms, wall_ms + LARGEST_CLOCK_LEAD_MS + cluster.lease_ms)
+    cluster.lost_timestamps_ms, wall_ms - lost_ago_ms + LARGEST_CLOCK_LEAD_MS + cluster.lease_ms)
 end
 
 -- Compares the server with what was noted of it, and holds back if it forgot or went back (G7).
@@ -255,7 +255,7 @@ local function notice_loss(cluster, seen_epoch, history)
   local went_back = seen_epoch > cluster.last_epoch and not holds_back(cluster)
   if history.incarnation ~= '' then cluster.incarnation = history.incarnation end
   cluster.last_epoch = math.max(cluster.last_epoch, seen_epoch)
-  if another or went_back then hold_back(cluster, hold_back_ms(cluster)) end
+  if another or went_back then hold_back(cluster, 0) end
 end
 
 -- Keys are evicted or deleted one by one. Whatever is left of the records counts, and the indexes are
@@ -278,7 +278,7 @@ local function rebuild(cluster)
     cluster.last_epoch = math.max(cluster.last_epoch, record.epoch)
     if clock_was_lost then cluster.clock_ms = math.max(cluster.clock_ms, record.free_at_ms) end
   end
-  hold_back(cluster, hold_back_ms(cluster))
+  hold_back(cluster, 0)
 end
 
 local function leftovers() return call('EXISTS', RECORDS, ORDER, TOKENS, INSTANCES) > 0 end
