@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "torture/child.hpp"
+
+#include "exit_codes.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace workerid::cli {
+
+namespace {
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// This process's variables, but for those that `added` has.
+std::vector<std::string> environment_with(const std::vector<std::string>& added) {
+  std::vector<std::string> all = added;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string text{*variable};
+    const std::string name = text.substr(0, text.find('=') + 1);
+    const bool replaced = std::any_of(added.begin(), added.end(), [&](const std::string& each) {
+      return each.rfind(name, 0) == 0;
+    });
+    if (!replaced) all.push_back(text);
+  }
+  return all;
+}
+
+}  // namespace
+
+Child::Child(const Program& program) {
+  // All memory is taken before fork(2): other threads may be in malloc at this moment.
+  const std::vector<std::string> environment = environment_with(program.environment);
+  const std::vector<char*> arguments = pointers(program.arguments);
+  const std::vector<char*> variables = pointers(environment);
+  const pid_t parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (pid_ > 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(exit_failure);  // it died before it could be asked for
+  ::setsid();
+  ::dup2(program.output, STDOUT_FILENO);
+  ::signal(SIGPIPE, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execvpe(arguments.front(), arguments.data(), variables.data());
+  ::_exit(exit_not_found);
+}
+
+Child::~Child() {
+  if (!waited_) kill();
+}
+
+void Child::signal(int number) const {
+  if (!waited_) ::kill(pid_, number);
+}
+
+void Child::kill() {
+  signal(SIGKILL);
+  wait();
+}
+
+int Child::wait() {
+  while (!waited_ && ::waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
+  }
+  waited_ = true;
+  return status_;
+}
+
+bool Child::ended() {
+  if (!waited_ && ::waitpid(pid_, &status_, WNOHANG) == pid_) waited_ = true;
+  return waited_;
+}
+
+}  // namespace workerid::cli

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "torture/judge.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+namespace workerid::cli {
+
+namespace {
+
+using std::chrono::nanoseconds;
+
+std::string name_of(const std::pair<int, int>& holder) {
+  return "process " + std::to_string(holder.first) + " (lease " + std::to_string(holder.second) +
+         ")";
+}
+
+}  // namespace
+
+Judge::Judge(const Promise& promise, BootTime start) : promise_(promise), start_(start) {}
+
+void Judge::hear(int process, const Note& note) {
+  switch (note.kind) {
+    case Note::Kind::use:
+      ++figures_.beliefs;
+      hear_use({process, note.lease}, note);
+      break;
+    case Note::Kind::end:
+      ends_.emplace(Holder{process, note.lease}, note);
+      break;
+    case Note::Kind::call:
+      ++figures_.calls[note.word];
+      hear_call(process, note);
+      break;
+    case Note::Kind::event:
+      ++figures_.events[note.word];
+      hear_call(process, note);
+      break;
+  }
+}
+
+void Judge::stopped(int process, BootTime from, BootTime to) {
+  stops_[process].emplace_back(from, to);
+}
+
+void Judge::hear_use(const Holder& holder, const Note& note) {
+  const std::string subject = name_of(holder) + ": worker ID " + std::to_string(note.worker_id) +
+                              " was believed held at " + seconds(note.before);
+  if (note.worker_id < 1 || note.worker_id > promise_.max_worker_id) {
+    violations_.push_back({"G1", subject + ", which is outside the range", note.before});
+  }
+  if (note.before >= note.until) {
+    violations_.push_back(
+        {"G2", subject + ", after its validity ended at " + seconds(note.until), note.before});
+  }
+  const auto end = ends_.find(holder);
+  if (end != ends_.end() && note.before >= end->second.before) {
+    violations_.push_back({"G3",
+                           subject + ", after the lease was " + end->second.word + " at " +
+                               seconds(end->second.before),
+                           note.before});
+  }
+  const auto [found, is_new] = grants_[note.worker_id].try_emplace(
+      note.epoch, Grant{holder, note.worker_id, note.epoch, note.before, note.after, note.before,
+                        note.after, note.until, note.reserved});
+  Grant& grant = found->second;
+  if (is_new) return;
+  if (grant.holder != holder) {
+    violations_.push_back({"G1",
+                           subject + " under epoch " + std::to_string(note.epoch) +
+                               ", which is that of " + name_of(grant.holder),
+                           note.before});
+    return;
+  }
+  grant.last_before = note.before;
+  grant.last_after = note.after;
+  grant.until = std::max(grant.until, note.until);
+  grant.reserved.first_ms = std::min(grant.reserved.first_ms, note.reserved.first_ms);
+  grant.reserved.last_ms = std::max(grant.reserved.last_ms, note.reserved.last_ms);
+}
+
+void Judge::hear_call(int process, const Note& note) {
+  nanoseconds stopped{};
+  for (const auto& [from, to] : stops_[process]) {
+    stopped += std::max(nanoseconds{}, std::min(to, note.after) - std::max(from, note.before));
+  }
+  const nanoseconds over = note.after - note.until - stopped;
+  if (over <= promise_.late) return;
+  violations_.push_back(
+      {"G10",
+       "process " + std::to_string(process) + ": " + note.word + " returned at " +
+           seconds(note.after) + ", but was due at " + seconds(note.until) +
+           (stopped > nanoseconds{} ? " and it was stopped for " + seconds(start_ + stopped) : ""),
+       note.after});
+}
+
+// When somebody else may get the ID at the earliest, after what is known of this grant (G6).
+BootTime Judge::free_from(const Grant& grant) const {
+  const auto end = ends_.find(grant.holder);
+  const bool released = end != ends_.end() && end->second.word == "released";
+  return (released ? end->second.before + promise_.cool_down : grant.until + promise_.reuse_delay) -
+         promise_.early;
+}
+
+void Judge::compare(const Grant& older, const Grant& newer, std::vector<Violation>& found) const {
+  const std::string subject = "worker ID " + std::to_string(older.worker_id) + ": ";
+  const std::string both = describe(older) + "; " + describe(newer);
+  // Under the smaller epoch it was certainly used after it had been under the greater one.
+  if (older.last_before > newer.first_after) {
+    const bool overlap = older.first_after < newer.last_before;
+    found.push_back(
+        {overlap ? "G1" : "G4",
+         subject + (overlap ? "held twice at once by " : "a later grant has the smaller epoch: ") +
+             both,
+         std::max(older.first_after, newer.first_after)});
+  } else if (older.holder != newer.holder && newer.first_after < free_from(older)) {
+    found.push_back({"G6", subject + "granted before " + seconds(free_from(older)) + ": " + both,
+                     newer.first_after});
+  }
+  if (older.reserved.first_ms <= newer.reserved.last_ms &&
+      newer.reserved.first_ms <= older.reserved.last_ms) {
+    found.push_back({"G8", subject + "timestamps were reserved twice: " + both, newer.first_after});
+  }
+}
+
+std::vector<Violation> Judge::violations() const {
+  std::vector<Violation> found = violations_;
+  for (const auto& [worker_id, grants] : grants_) {
+    for (auto older = grants.begin(); older != grants.end(); ++older) {
+      for (auto newer = std::next(older); newer != grants.end(); ++newer) {
+        compare(older->second, newer->second, found);
+      }
+    }
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const Violation& a, const Violation& b) { return a.at < b.at; });
+  return found;
+}
+
+Figures Judge::figures() const {
+  Figures figures = figures_;
+  for (const auto& [worker_id, grants] : grants_) {
+    figures.grants += static_cast<std::int64_t>(grants.size());
+    const Grant* former = nullptr;
+    for (const auto& [epoch, grant] : grants) {
+      if (former != nullptr && former->holder == grant.holder) {
+        figures.longest_outage =
+            std::max(figures.longest_outage, grant.first_before - former->last_after);
+      }
+      former = &grant;
+    }
+  }
+  return figures;
+}
+
+std::string Judge::describe(const Grant& grant) const {
+  return name_of(grant.holder) + " under epoch " + std::to_string(grant.epoch) + " from " +
+         seconds(grant.first_after) + " to " + seconds(grant.last_before) + ", timestamps " +
+         std::to_string(grant.reserved.first_ms) + " to " + std::to_string(grant.reserved.last_ms);
+}
+
+std::string Judge::seconds(BootTime time) const {
+  std::array<char, 32> text{};
+  const double value = std::chrono::duration<double>(time - start_).count();
+  std::snprintf(text.data(), text.size(), "%.3f s", value);
+  return text.data();
+}
+
+}  // namespace workerid::cli
