@@ -3,7 +3,6 @@
 
 #include "exit_codes.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <sys/prctl.h>
@@ -22,27 +21,11 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return pointers;
 }
 
-// This process's variables, but for those that `added` has.
-std::vector<std::string> environment_with(const std::vector<std::string>& added) {
-  std::vector<std::string> all = added;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    const std::string text{*variable};
-    const std::string name = text.substr(0, text.find('=') + 1);
-    const bool replaced = std::any_of(added.begin(), added.end(), [&](const std::string& each) {
-      return each.rfind(name, 0) == 0;
-    });
-    if (!replaced) all.push_back(text);
-  }
-  return all;
-}
-
 }  // namespace
 
-Child::Child(const Program& program) {
+Child::Child(const std::vector<std::string>& arguments, int output) {
   // All memory is taken before fork(2): other threads may be in malloc at this moment.
-  const std::vector<std::string> environment = environment_with(program.environment);
-  const std::vector<char*> arguments = pointers(program.arguments);
-  const std::vector<char*> variables = pointers(environment);
+  const std::vector<char*> words = pointers(arguments);
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
@@ -50,12 +33,12 @@ Child::Child(const Program& program) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(exit_failure);  // it died before it could be asked for
   ::setsid();
-  ::dup2(program.output, STDOUT_FILENO);
+  ::dup2(output, STDOUT_FILENO);
   ::signal(SIGPIPE, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::execvpe(arguments.front(), arguments.data(), variables.data());
+  ::execvp(words.front(), words.data());
   ::_exit(exit_not_found);
 }
 

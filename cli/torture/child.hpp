@@ -13,15 +13,10 @@ namespace workerid::cli {
 /// terminal sends reaches only this process. Make it on the main thread.
 class Child {
  public:
-  struct Program {
-    std::vector<std::string> arguments;    ///< The first is looked up in PATH.
-    std::vector<std::string> environment;  ///< NAME=VALUE, beside what this process has.
-    int output;                            ///< A descriptor for standard output.
-  };
-
+  /// The first argument is looked up in PATH; `output` is a descriptor for standard output.
   /// Errors: std::system_error if there is no process; a program that cannot be executed exits with
   /// 127.
-  explicit Child(const Program& program);
+  Child(const std::vector<std::string>& arguments, int output);
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child();

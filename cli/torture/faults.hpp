@@ -6,6 +6,7 @@
 #include "torture/own_store.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <random>
 #include <string>
@@ -20,7 +21,7 @@ enum class Fault {
   leave,
   crash,
   partition,
-  freeze,
+  freeze,  // from here on of the store, not of one process
   restart,
   clock,
   wipe,
@@ -31,22 +32,26 @@ enum class Fault {
 
 std::string name(Fault fault);
 
-/// What there is to torture.
-struct Target {
-  bool tcp = false;                 ///< A Redis server that is reached by plain TCP.
-  std::optional<ServerData> redis;  ///< A server of torture's own.
-  bool file = false;                ///< A SQLite file of torture's own.
-  bool step_clock = false;
-};
+inline bool strikes_store(Fault fault) {
+  return fault >= Fault::freeze;
+}
 
-/// True for what happens to the store, and not to one process.
-bool strikes_store(Fault fault);
+/// What there is to torture: what holds of it, together.
+enum Target : unsigned {
+  any_store = 1U,
+  plain_tcp = 2U,
+  own_file = 4U,
+  data_none = 8U,  // a Redis server of torture's own, and so on in the order of ServerData
+  data_appendonly = 16U,
+  data_replica = 32U,
+  steps_clock = 64U,
+};
 
 /// The faults that `list` names, separated by commas: "kill,stop"; "all" for all that `target` can
 /// have; empty for those of them after which a store still knows everything.
 /// Errors: UsageError for an unknown one, or one that needs another target.
 std::vector<Fault> parse_faults(const std::string& option, const std::string& list,
-                                const Target& target);
+                                unsigned target);
 
 /// All names with what they mean, for --help.
 std::string fault_table();
@@ -60,8 +65,8 @@ class Draw {
   std::uint64_t below(std::uint64_t end) { return random_() % end; }
 
   std::chrono::milliseconds between(std::chrono::milliseconds low, std::chrono::milliseconds high) {
-    return low +
-           std::chrono::milliseconds{below(static_cast<std::uint64_t>((high - low).count()) + 1)};
+    const auto width = static_cast<std::uint64_t>((high - low).count()) + 1;
+    return low + std::chrono::milliseconds{below(width)};
   }
 
  private:
@@ -76,11 +81,8 @@ class Deck {
   /// The next one for which `possible(fault)` holds; the others keep their turn.
   template <typename Possible>
   std::optional<Fault> take(Draw& draw, Possible possible) {
-    auto card = std::find_if(cards_.begin(), cards_.end(), possible);
-    if (card == cards_.end()) {
-      shuffle_in(draw);
-      card = std::find_if(cards_.begin(), cards_.end(), possible);
-    }
+    if (std::none_of(cards_.begin(), cards_.end(), possible)) shuffle_in(draw);
+    const auto card = std::find_if(cards_.begin(), cards_.end(), possible);
     if (card == cards_.end()) return std::nullopt;
     const Fault fault = *card;
     cards_.erase(card);
@@ -88,12 +90,13 @@ class Deck {
   }
 
  private:
-  // Adds those that are not there.
+  // Adds those that are not there, behind those that are.
   void shuffle_in(Draw& draw) {
+    const std::size_t waiting = cards_.size();
     for (const Fault fault : faults_) {
       if (std::find(cards_.begin(), cards_.end(), fault) != cards_.end()) continue;
-      const auto place = static_cast<std::ptrdiff_t>(draw.below(cards_.size() + 1));
-      cards_.insert(cards_.begin() + place, fault);
+      const std::size_t place = waiting + draw.below(cards_.size() - waiting + 1);
+      cards_.insert(cards_.begin() + static_cast<std::ptrdiff_t>(place), fault);
     }
   }
 

@@ -147,7 +147,7 @@ int hold_ids(const Invocation& invocation, const LeaseOptions& lease_options, bo
   }
   if (crash) store = std::make_shared<CrashingStore>(store);
   Generator generator{store, invocation.common.cluster, options};
-  for (int number = 1;; ++number) {
+  for (int number = 1;;) {
     std::optional<Lease> lease = called("acquire", lease_options.wait + attempt,
                                         [&] { return generator.lease(lease_options.wait); });
     if (!lease) {
@@ -157,6 +157,7 @@ int hold_ids(const Invocation& invocation, const LeaseOptions& lease_options, bo
     const bool next = hold(*lease, number, attempt);
     for (int times = 0; times < uses_after_the_end; ++times) use(*lease, number);
     if (!next) return exit_success;
+    ++number;
   }
 }
 

@@ -64,27 +64,19 @@ OwnDirectory::~OwnDirectory() {
   fs::remove_all(path_, ignored);
 }
 
-RedisServer::RedisServer(const fs::path& directory, std::vector<std::string> arguments,
-                         std::vector<std::string> environment)
-    : directory_(directory),
-      arguments_(std::move(arguments)),
-      environment_(std::move(environment)),
-      port_(free_port()) {
+RedisServer::RedisServer(const fs::path& directory, std::vector<std::string> command)
+    : directory_(directory), command_(std::move(command)), port_(free_port()) {
   fs::create_directory(directory_);
 }
 
 void RedisServer::start(const std::vector<std::string>& more_arguments) {
   const fs::path log = directory_ / "log";
-  Child::Program program{{"redis-server", "--bind", "127.0.0.1", "--port", std::to_string(port_),
-                          "--dir", directory_, "--save", "", "--repl-diskless-sync-delay", "0"},
-                         environment_,
-                         -1};
-  program.arguments.insert(program.arguments.end(), arguments_.begin(), arguments_.end());
-  program.arguments.insert(program.arguments.end(), more_arguments.begin(), more_arguments.end());
+  std::vector<std::string> words = command_;
+  words.insert(words.end(), {"--port", std::to_string(port_), "--dir", directory_});
+  words.insert(words.end(), more_arguments.begin(), more_arguments.end());
   const Descriptor output(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600),
                           log.c_str());
-  program.output = output.number();
-  process_ = std::make_unique<Child>(program);
+  process_ = std::make_unique<Child>(words, output.number());
   const bool started =
       comes_true([this] { return process_->ended() || ask("PING").rfind("+PONG", 0) == 0; });
   if (started && !process_->ended()) return;
@@ -114,24 +106,20 @@ std::string RedisServer::ask(const std::string& command) const {
 }
 
 OwnRedis::OwnRedis(ServerData data, const fs::path& step_clock) {
-  std::vector<std::string> environment;
+  std::vector<std::string> command{"redis-server"};
   if (!step_clock.empty()) {
     const std::string file = directory_.path() / "clock";
     clock_.emplace(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), file.c_str());
     this->step_clock(0s);
-    environment = {"LD_PRELOAD=" + fs::absolute(step_clock).string(), "STEPCLOCK=" + file};
+    command = {"env", "LD_PRELOAD=" + fs::absolute(step_clock).string(), "STEPCLOCK=" + file,
+               "redis-server"};
   }
   const std::string appendonly = data == ServerData::appendonly ? "yes" : "no";
-  const auto add_server = [&](const std::string& name) -> RedisServer& {
-    return servers_.emplace_back(
-        directory_.path() / name,
-        std::vector<std::string>{"--appendonly", appendonly, "--appendfsync", "always"},
-        environment);
-  };
-  servers_.reserve(2);
-  add_server("one").start();
+  command.insert(command.end(), {"--bind", "127.0.0.1", "--save", "", "--appendonly", appendonly,
+                                 "--appendfsync", "always", "--repl-diskless-sync-delay", "0"});
+  servers_.emplace_back(directory_.path() / "one", command).start();
   if (data == ServerData::replica) {
-    add_server("two").start({"--replicaof", "127.0.0.1", std::to_string(port())});
+    servers_.emplace_back(directory_.path() / "two", command).start(replica_of_master());
     if (!comes_true([this] { return replicates(); })) {
       throw std::runtime_error("the replica of redis-server does not follow its master");
     }
@@ -162,7 +150,11 @@ void OwnRedis::part() const {
 void OwnRedis::promote() {
   master().kill();
   std::swap(servers_.front(), servers_.back());
-  servers_.back().start({"--replicaof", "127.0.0.1", std::to_string(port())});
+  servers_.back().start(replica_of_master());
+}
+
+std::vector<std::string> OwnRedis::replica_of_master() const {
+  return {"--replicaof", "127.0.0.1", std::to_string(port())};
 }
 
 void OwnRedis::step_clock(std::chrono::seconds by) {

@@ -33,8 +33,8 @@ class OwnDirectory {
 /// A redis-server from PATH on a loopback port.
 class RedisServer {
  public:
-  RedisServer(const std::filesystem::path& directory, std::vector<std::string> arguments,
-              std::vector<std::string> environment);
+  /// `command` starts one; its port and its directory are added.
+  RedisServer(const std::filesystem::path& directory, std::vector<std::string> command);
 
   /// Returns when it answers. Errors: std::runtime_error with what it wrote.
   void start(const std::vector<std::string>& more_arguments = {});
@@ -47,8 +47,7 @@ class RedisServer {
 
  private:
   std::filesystem::path directory_;
-  std::vector<std::string> arguments_;
-  std::vector<std::string> environment_;
+  std::vector<std::string> command_;
   std::uint16_t port_;
   std::unique_ptr<Child> process_;
 };
@@ -87,6 +86,7 @@ class OwnRedis {
  private:
   RedisServer& master() noexcept { return servers_.front(); }
   const RedisServer& master() const noexcept { return servers_.front(); }
+  std::vector<std::string> replica_of_master() const;
 
   OwnDirectory directory_;
   std::optional<Descriptor> clock_;

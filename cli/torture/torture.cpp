@@ -8,12 +8,12 @@
 
 #include <workerid/generator.hpp>
 
-#include <array>
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <random>
+#include <regex>
 #include <string_view>
-#include <unistd.h>
 
 namespace workerid::cli {
 
@@ -22,83 +22,16 @@ namespace {
 using std::chrono::milliseconds;
 
 struct TortureOptions {
-  std::int64_t seconds = 60;
+  int seconds = 60;
   int processes = 8;
   std::optional<int> ids;
   milliseconds lease = std::chrono::seconds{2};
   std::optional<std::uint64_t> seed;
   std::string faults;
   std::string server;
-  std::optional<ServerData> data;
+  std::string data;
   std::string step_clock;
 };
-
-constexpr std::array<std::pair<std::string_view, ServerData>, 3> data_names{
-    {{"none", ServerData::none},
-     {"appendonly", ServerData::appendonly},
-     {"replica", ServerData::replica}}};
-
-ServerData parse_data(const std::string& option, const std::string& text) {
-  for (const auto& [name, data] : data_names) {
-    if (text == name) return data;
-  }
-  throw UsageError(option + ": \"" + text + "\" is unknown: use none, appendonly or replica");
-}
-
-std::string parse_server(const std::string& option, const std::string& text) {
-  if (text == "redis" || text == "sqlite") return text;
-  throw UsageError(option + ": \"" + text + "\" is no server of ours: use redis or sqlite");
-}
-
-std::string parse_library(const std::string& option, const std::string& text) {
-  if (::access(text.c_str(), R_OK) == 0) return text;
-  throw UsageError(option + ": \"" + text + "\" cannot be read");
-}
-
-template <typename Integer>
-void check_between(const std::string& option, Integer value, Integer low, Integer high) {
-  if (value >= low && value <= high) return;
-  throw UsageError(option + ": " + std::to_string(value) + " must be " + std::to_string(low) +
-                   " to " + std::to_string(high));
-}
-
-void check(const TortureOptions& torture) {
-  check_between<std::int64_t>("--seconds", torture.seconds, 1, 7 * 24 * 3600);
-  check_between("--processes", torture.processes, 1, 500);
-  if (torture.ids) check_between("--ids", *torture.ids, 1, 500);
-  if (torture.data && torture.server != "redis") {
-    throw UsageError("--server-data: there is no --server redis whose data it could be");
-  }
-  if (!torture.step_clock.empty() && torture.server != "redis") {
-    throw UsageError("--step-clock: there is no --server redis whose clock could step");
-  }
-}
-
-// A URL of plain TCP with its host and port apart, so that a relay can stand in between.
-struct RedisUrl {
-  std::string before;
-  std::string host;
-  std::string port = "6379";
-  std::string after;
-};
-
-std::optional<RedisUrl> parse_redis_url(const std::string& url) {
-  constexpr std::string_view scheme = "redis://";
-  if (url.rfind(scheme, 0) != 0) return std::nullopt;
-  const std::size_t end = std::min(url.find_first_of("/?", scheme.size()), url.size());
-  const std::size_t at = url.rfind('@', end);
-  const std::size_t begin = at == std::string::npos || at < scheme.size() ? scheme.size() : at + 1;
-  RedisUrl parsed{.before = url.substr(0, begin), .host = {}, .after = url.substr(end)};
-  parsed.host = url.substr(begin, end - begin);
-  const std::size_t colon = parsed.host.rfind(':');
-  const std::size_t bracket = parsed.host.rfind(']');
-  if (colon != std::string::npos && (bracket == std::string::npos || colon > bracket)) {
-    parsed.port = parsed.host.substr(colon + 1);
-    parsed.host.resize(colon);
-  }
-  if (bracket != std::string::npos) parsed.host = parsed.host.substr(1, bracket - 1);
-  return parsed;
-}
 
 // What is tortured, and what exists only for that.
 struct Scene {
@@ -107,37 +40,84 @@ struct Scene {
   TrialOptions trial;
 };
 
-void set_store(Scene& scene, const CommonOptions& common, const TortureOptions& torture) {
+// A URL of plain TCP, taken apart so that a relay can stand in between.
+struct RedisUrl {
+  std::string before;
+  std::string host;
+  std::string port;
+  std::string after;
+};
+
+std::optional<RedisUrl> parse_redis_url(const std::string& url) {
+  const std::regex form(R"((redis://(?:[^/?]*@)?)(?:\[([^\]]+)\]|([^:/?]*))(?::(\d+))?(.*))");
+  std::smatch parts;
+  if (!std::regex_match(url, parts, form)) return std::nullopt;
+  const std::string host = parts[2].matched ? parts[2].str() : parts[3].str();
+  return RedisUrl{parts[1], host, parts[4].matched ? parts[4].str() : "6379", parts[5]};
+}
+
+void use_own_redis(Scene& scene, const TortureOptions& torture) {
+  const ServerData data = torture.data == "none"      ? ServerData::none
+                          : torture.data == "replica" ? ServerData::replica
+                                                      : ServerData::appendonly;
+  unsigned target = any_store | plain_tcp | (data_none << static_cast<unsigned>(data));
+  if (!torture.step_clock.empty()) target |= steps_clock;
   TrialOptions& trial = scene.trial;
-  const ServerData data = torture.data.value_or(ServerData::appendonly);
-  const bool own_file = torture.server == "sqlite" || (torture.server.empty() && !common.store);
-  const auto url = common.store ? parse_redis_url(*common.store) : std::nullopt;
-  const Target target{.tcp = torture.server == "redis" || (torture.server.empty() && url),
-                      .redis = torture.server == "redis" ? std::optional{data} : std::nullopt,
-                      .file = own_file,
-                      .step_clock = !torture.step_clock.empty()};
   trial.faults = parse_faults("--faults", torture.faults, target);
-  if (target.redis) {
-    scene.redis = std::make_unique<OwnRedis>(data, torture.step_clock);
-    trial.redis = scene.redis.get();
-    trial.server = Address::loopback(scene.redis->port());
-    trial.relayed_url = [](std::uint16_t port) {
-      return "redis://127.0.0.1:" + std::to_string(port);
-    };
-    trial.store = trial.relayed_url(scene.redis->port());
-  } else if (target.file) {
-    scene.file = std::make_unique<OwnFile>();
-    trial.file = scene.file.get();
-    trial.store = "sqlite:" + scene.file->path().string();
-  } else {
-    trial.store = *common.store;
-    if (!url) return;
-    open_store(trial.store);  // refuses what is wrong with it in better words
-    trial.server = Address::resolved(url->host, url->port);
-    trial.relayed_url = [parts = *url](std::uint16_t port) {
-      return parts.before + "127.0.0.1:" + std::to_string(port) + parts.after;
-    };
+  scene.redis = std::make_unique<OwnRedis>(data, torture.step_clock);
+  trial.redis = scene.redis.get();
+  trial.server = Address::loopback(scene.redis->port());
+  trial.relayed_url = [](std::uint16_t port) {
+    return "redis://127.0.0.1:" + std::to_string(port);
+  };
+  trial.store = trial.relayed_url(scene.redis->port());
+}
+
+void use_own_file(Scene& scene, const TortureOptions& torture) {
+  scene.trial.faults = parse_faults("--faults", torture.faults, any_store | own_file);
+  scene.file = std::make_unique<OwnFile>();
+  scene.trial.file = scene.file.get();
+  scene.trial.store = "sqlite:" + scene.file->path().string();
+}
+
+void use_store(TrialOptions& trial, const std::string& store, const std::string& faults) {
+  trial.store = store;
+  open_store(store);  // refuses what is wrong with it, in better words than could be found below
+  const auto url = parse_redis_url(store);
+  trial.faults = parse_faults("--faults", faults, any_store | (url ? unsigned{plain_tcp} : 0U));
+  if (!url) return;
+  trial.server = Address::resolved(url->host, url->port);
+  trial.relayed_url = [parts = *url](std::uint16_t port) {
+    return parts.before + "127.0.0.1:" + std::to_string(port) + parts.after;
+  };
+}
+
+Scene set_scene(const CommonOptions& common, bool cluster_named, const TortureOptions& torture) {
+  if (torture.server != "redis" && !(torture.data + torture.step_clock).empty()) {
+    throw UsageError(
+        "--server-data and --step-clock are of --server redis, which is not asked for");
   }
+  Scene scene;
+  TrialOptions& trial = scene.trial;
+  std::random_device random;
+  trial.seed = torture.seed.value_or(random());
+  trial.cluster = cluster_named ? common.cluster : "torture-" + std::to_string(random());
+  trial.time = std::chrono::seconds{torture.seconds};
+  trial.processes = static_cast<std::size_t>(torture.processes);
+  trial.options.max_worker_id = torture.ids.value_or(std::max(1, torture.processes * 2 / 3));
+  trial.options.max_lease_time = torture.lease;
+  // A clock of ours that is left alone runs as this machine's does, but for the milliseconds.
+  const milliseconds step = trial.options.tolerance().store_step;
+  if (torture.server == "redis") {
+    use_own_redis(scene, torture);
+  } else if (torture.server == "sqlite" || !common.store) {
+    use_own_file(scene, torture);
+  } else {
+    use_store(trial, *common.store, torture.faults);
+  }
+  const bool own_clock = (scene.redis || scene.file) && torture.step_clock.empty();
+  trial.early = milliseconds{10} + (own_clock ? milliseconds{} : step);
+  return scene;
 }
 
 // The first acquisition makes the cluster, and shows that the store can be used at all.
@@ -149,144 +129,112 @@ void make_cluster(const TrialOptions& trial) {
   generator.release(worker_id, token);
 }
 
-std::string list(const std::vector<Fault>& faults) {
-  std::string text;
-  for (const Fault fault : faults) text += (text.empty() ? "" : ",") + name(fault);
-  return text;
-}
-
-Json to_json(const std::map<std::string, std::int64_t>& counts) {
-  return Json(counts);
-}
-
-Json options_json(const TrialOptions& trial) {
-  return {{"store", open_store(trial.store)->description()},
+Json to_json(const TrialOptions& trial) {
+  std::string faults;
+  for (const Fault fault : trial.faults) faults += (faults.empty() ? "" : ",") + name(fault);
+  return {{"seed", trial.seed},
+          {"store", open_store(trial.store)->description()},
           {"cluster", trial.cluster},
           {"seconds", trial.time.count()},
           {"processes", trial.processes},
           {"ids", trial.options.max_worker_id},
           {"lease_ms", trial.options.max_lease_time.count()},
-          {"faults", list(trial.faults)}};
+          {"faults", faults}};
 }
 
-// Those that may have led to it.
-std::vector<std::string> faults_before(const Findings& findings, BootTime time) {
+// The last ones that may have led to it.
+Json faults_before(const Findings& findings, BootTime time) {
   constexpr std::size_t most = 5;
-  std::vector<std::string> lines;
-  for (auto struck = findings.struck.rbegin(); struck != findings.struck.rend(); ++struck) {
-    if (struck->at <= time && lines.size() < most) lines.insert(lines.begin(), struck->line);
+  Json lines = Json::array();
+  for (const auto& [at, line] : findings.struck) {
+    if (at > time) break;
+    lines.push_back(line);
+    if (lines.size() > most) lines.erase(lines.begin());
   }
   return lines;
 }
 
-std::string verdict_of(const Findings& findings) {
-  if (!findings.violations.empty()) return "violated";
-  return findings.interrupted_by == 0 ? "clean" : "interrupted";
-}
-
-Json findings_json(const Findings& findings) {
-  const auto count = [&](const char* event) {
-    const auto found = findings.figures.events.find(event);
-    return found == findings.figures.events.end() ? 0 : found->second;
+Json to_json(const Findings& findings) {
+  const auto count = [&](std::string_view kind) {
+    std::int64_t all = 0;
+    for (const auto& [event, times] : findings.figures.events) {
+      if (event.substr(0, event.find('/')) == kind) all += times;
+    }
+    return all;
   };
-  std::int64_t losses = 0;
-  std::int64_t overlaps = 0;
-  for (const auto& [event, times] : findings.figures.events) {
-    if (event.rfind("lost", 0) == 0) losses += times;
-  }
-  for (const Violation& violation : findings.violations) overlaps += violation.guarantee == "G1";
-  const auto outage = std::chrono::floor<milliseconds>(findings.figures.longest_outage);
-  const auto lasted = std::chrono::floor<milliseconds>(findings.end - findings.start);
-  return {{"processes_started", findings.processes},
-          {"grants", findings.figures.grants},
-          {"renewals", count("renewed")},
-          {"beliefs", findings.figures.beliefs},
-          {"suspensions", count("suspended")},
-          {"resumptions", count("resumed")},
-          {"losses", losses},
-          {"longest_outage_ms", outage.count()},
-          {"lasted_ms", lasted.count()},
-          {"overlaps", overlaps},
-          {"violations", findings.violations.size()}};
-}
-
-std::string to_text(const Findings& findings) {
-  std::vector<std::vector<std::string>> rows;
-  const Json figures = findings_json(findings);
-  for (const auto& [name, value] : figures.items()) rows.push_back({name, value.dump()});
-  for (const auto& [fault, times] : findings.faults)
-    rows.push_back({"fault " + fault, std::to_string(times)});
-  for (const auto& [call, times] : findings.figures.calls)
-    rows.push_back({"call " + call, std::to_string(times)});
-  for (const auto& [event, times] : findings.figures.events) {
-    if (event.find('/') != std::string::npos)
-      rows.push_back({"event " + event, std::to_string(times)});
-  }
-  std::string text = "\n" + table(rows);
-  constexpr std::size_t most = 10;
-  for (const Violation& violation : findings.violations) {
-    if (&violation - findings.violations.data() >= static_cast<std::ptrdiff_t>(most)) break;
-    text += "\nVIOLATED " + violation.guarantee + ": " + violation.text +
-            "\n  the last faults before it:\n";
-    for (const std::string& line : faults_before(findings, violation.at))
-      text += "  " + line + "\n";
-  }
-  return text + "\nverdict: " + verdict_of(findings) + "\n";
-}
-
-Json to_json(const TrialOptions& trial, const Findings& findings) {
+  const auto in_ms = [](BootTime::duration time) {
+    return std::chrono::floor<milliseconds>(time).count();
+  };
   Json violations = Json::array();
+  std::int64_t overlaps = 0;
   for (const Violation& violation : findings.violations) {
+    overlaps += violation.guarantee == "G1" ? 1 : 0;
     violations.push_back({{"guarantee", violation.guarantee},
                           {"text", violation.text},
                           {"faults_before", faults_before(findings, violation.at)}});
   }
-  return {{"seed", trial.seed},
-          {"options", options_json(trial)},
+  const char* const verdict = !violations.empty()            ? "violated"
+                              : findings.interrupted_by != 0 ? "interrupted"
+                                                             : "clean";
+  return {{"figures",
+           {{"lasted_ms", in_ms(findings.end - findings.start)},
+            {"processes_started", findings.processes},
+            {"grants", findings.figures.grants},
+            {"renewals", count("renewed")},
+            {"beliefs", findings.figures.beliefs},
+            {"suspensions", count("suspended")},
+            {"resumptions", count("resumed")},
+            {"losses", count("lost")},
+            {"longest_outage_ms", in_ms(findings.figures.longest_outage)},
+            {"overlaps", overlaps},
+            {"violations", violations.size()}}},
           {"faults", findings.faults},
-          {"figures", findings_json(findings)},
-          {"calls", to_json(findings.figures.calls)},
-          {"events", to_json(findings.figures.events)},
+          {"calls", findings.figures.calls},
+          {"events", findings.figures.events},
           {"violations", std::move(violations)},
-          {"verdict", verdict_of(findings)}};
+          {"verdict", verdict}};
+}
+
+std::string value_text(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::string rows(const Json& object) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [name, value] : object.items()) rows.push_back({name, value_text(value)});
+  return table(rows);
+}
+
+std::string to_text(const Json& findings) {
+  std::string text;
+  for (const char* const part : {"figures", "faults", "calls", "events"}) {
+    text += "\n" + std::string{part} + "\n" + rows(findings.at(part));
+  }
+  constexpr std::size_t most = 10;
+  const Json& violations = findings.at("violations");
+  for (std::size_t index = 0; index < std::min(most, violations.size()); ++index) {
+    const Json& violation = violations.at(index);
+    text += "\nVIOLATED " + value_text(violation.at("guarantee")) + ": " +
+            value_text(violation.at("text")) + "\nthe last faults before:\n";
+    for (const Json& line : violation.at("faults_before")) text += value_text(line) + "\n";
+  }
+  return text + "\nverdict: " + value_text(findings.at("verdict")) + "\n";
 }
 
 int torture(const CommonOptions& common, bool cluster_named, const TortureOptions& torture) {
-  check(torture);
-  sigset_t ending;
-  ::sigemptyset(&ending);
-  ::sigaddset(&ending, SIGINT);
-  ::sigaddset(&ending, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-
-  Scene scene;
-  TrialOptions& trial = scene.trial;
-  std::random_device random;
-  trial.seed = torture.seed.value_or(random());
-  trial.cluster = cluster_named ? common.cluster : "torture-" + std::to_string(random());
-  trial.time = std::chrono::seconds{torture.seconds};
-  trial.processes = static_cast<std::size_t>(torture.processes);
-  trial.options.max_worker_id = torture.ids.value_or(std::max(1, torture.processes * 2 / 3));
-  trial.options.max_lease_time = torture.lease;
-  set_store(scene, common, torture);
-  // A clock of ours that is left alone runs as this machine's does, but for the milliseconds.
-  trial.early = milliseconds{10};
-  const bool own_clock = (scene.redis || scene.file) && torture.step_clock.empty();
-  if (!own_clock) trial.early += trial.options.tolerance().store_step;
-  make_cluster(trial);
-
-  const auto tell = [&](const std::string& line) {
-    if (common.output == Output::text) print(common.output, line + "\n", {});
+  block_ending_signals();
+  ::signal(SIGPIPE, SIG_IGN);  // a closed standard output ends the processes in order
+  const Scene scene = set_scene(common, cluster_named, torture);
+  make_cluster(scene.trial);
+  const Json options = to_json(scene.trial);
+  const auto tell = [&](const std::string& text) {
+    if (common.output == Output::text) print(common.output, text + "\n", {});
   };
-  std::vector<std::vector<std::string>> rows{{"seed", std::to_string(trial.seed)}};
-  const Json options = options_json(trial);
-  for (const auto& [name, value] : options.items()) {
-    rows.push_back({name, value.is_string() ? value.get<std::string>() : value.dump()});
-  }
-  tell(table(rows));
-  const Findings findings = Trial{trial, tell}.run();
-  print(common.output, to_text(findings), to_json(trial, findings));
+  tell(rows(options));
+  const Findings findings = Trial{scene.trial, tell}.run();
+  Json result{{"options", options}};
+  result.update(to_json(findings));
+  print(common.output, to_text(result), result);
   if (!findings.violations.empty()) return exit_violated;
   return findings.interrupted_by == 0 ? exit_success : exit_signal + findings.interrupted_by;
 }
@@ -295,42 +243,52 @@ int torture(const CommonOptions& common, bool cluster_named, const TortureOption
 
 Command add_torture(CLI::App& tool, Invocation& invocation) {
   CLI::App* const parser =
-      tool.add_subcommand("torture", "Try a store out, with processes that hold IDs and faults");
+      tool.add_subcommand("torture", "Try a store out: processes that hold IDs, and faults");
   const auto options = std::make_shared<TortureOptions>();
   add_common_options(*parser, invocation.common);
-  CLI::Option* const cluster = parser->get_option("--cluster");
-  cluster->description(
-      "The pool to use, for this alone (default: a new one, \"torture-\" and a number)");
   CLI::Option* const store = parser->get_option("--store");
-  add_parsed(*parser, "--seconds", options->seconds, parse_integer<std::int64_t>, "N",
-             "How long faults strike; then all must recover (default: 60)");
+  CLI::Option* const cluster = parser->get_option("--cluster");
+  cluster->description("A pool for this alone (default: a new one, \"torture-\" and a number)");
+  add_parsed(*parser, "--server", options->server, parse_text, "KIND",
+             "A store of its own instead of --store: redis, with redis-server from PATH, or "
+             "sqlite (the default without --store and WORKERID_STORE)")
+      ->check(CLI::IsMember({"redis", "sqlite"}))
+      ->excludes(store)
+      ->option_text("KIND");
+  store->option_text("URL");
+  add_parsed(*parser, "--server-data", options->data, parse_text, "DATA",
+             "What --server redis keeps: none, appendonly (the default) or replica")
+      ->check(CLI::IsMember({"none", "appendonly", "replica"}))
+      ->option_text("DATA");
+  add_parsed(*parser, "--step-clock", options->step_clock, parse_text, "FILE",
+             "A library to preload into --server redis that adds to its wall clock the nanoseconds "
+             "which stand, as 64 bits, in the file that STEPCLOCK names")
+      ->check(CLI::ExistingFile)
+      ->option_text("FILE");
+  add_parsed(*parser, "--faults", options->faults, parse_text, "LIST",
+             "Which faults, separated by commas, or all (default: all but those with a *)");
+  add_parsed(*parser, "--seconds", options->seconds, parse_integer<int>, "N",
+             "How long faults strike; then all must recover (default: 60)")
+      ->check(CLI::Range(1, 604'800))
+      ->option_text("N");
   add_parsed(*parser, "--processes", options->processes, parse_integer<int>, "N",
-             "How many hold IDs at once (default: 8)");
+             "How many hold IDs at once (default: 8)")
+      ->check(CLI::Range(1, 500))
+      ->option_text("N");
   add_parsed(*parser, "--ids", options->ids, parse_integer<int>, "N",
-             "How many IDs there are (default: two thirds of --processes, so that they compete)");
+             "How many IDs there are (default: two thirds of --processes, so that they compete)")
+      ->check(CLI::Range(1, 500))
+      ->option_text("N");
   add_parsed(*parser, "--lease", options->lease, parse_duration, "TIME",
              "How long a lease lasts without being renewed (default: 2s)");
   add_parsed(*parser, "--seed", options->seed, parse_integer<std::uint64_t>, "N",
-             "Draw the same faults as a run that printed this seed");
-  add_parsed(*parser, "--faults", options->faults, parse_text, "LIST",
-             "Which faults, separated by commas, or all (default: all but those with a *)");
-  CLI::Option* const server =
-      add_parsed(*parser, "--server", options->server, parse_server, "KIND",
-                 "A store of its own instead of --store: redis, with redis-server from PATH, or "
-                 "sqlite, which is the default without --store and WORKERID_STORE");
-  server->excludes(store)->option_text("KIND");
-  store->option_text("URL");
-  add_parsed(*parser, "--server-data", options->data, parse_data, "DATA",
-             "What --server redis keeps: none, appendonly (the default) or replica");
-  add_parsed(*parser, "--step-clock", options->step_clock, parse_library, "FILE",
-             "A library to preload into --server redis that adds to its wall clock the nanoseconds "
-             "which stand, as 64 bits, in the file that STEPCLOCK names");
+             "Draw as a run did that printed this seed");
   parser->footer(
-      "Runs processes that hold IDs of a cluster of their own, and lets faults strike them, their\n"
-      "connections and, if it is torture's own, their server. All write down when they believed\n"
-      "to hold which ID; from these notes it is judged whether an ID was held twice at once, came\n"
-      "back too early or with a smaller epoch, timestamps were reserved twice, a lost lease was\n"
-      "held on, a call came back late; and whether all hold an ID again when the faults are over.\n"
+      "Processes hold IDs of a cluster of their own and write down when they believed so, while\n"
+      "faults strike them, their connections and, with --server, their store. Judged by their\n"
+      "notes: whether an ID was held twice at once, came back too early or under a smaller epoch,\n"
+      "timestamps were reserved twice, a lease was used after its end, a call came back late; and\n"
+      "whether, when the faults are over, all hold an ID again.\n"
       "\n" +
       fault_table() +
       "\n"

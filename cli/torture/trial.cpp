@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -23,7 +24,7 @@ using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
 // A process may wait so long for a processor before it counts as late (G10).
-constexpr milliseconds late = 1s;
+constexpr milliseconds late = 2s;
 
 sigset_t ending_signals() {
   sigset_t signals;
@@ -43,6 +44,11 @@ std::string how_it_ended(int status) {
 }
 
 }  // namespace
+
+void block_ending_signals() {
+  const sigset_t signals = ending_signals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
 
 // A place for one process after another.
 struct Trial::Holder {
@@ -122,18 +128,19 @@ void Trial::start(Holder& holder, bool crash) {
   ::fcntl(ends[0], F_SETPIPE_SZ, room);
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   const Options& options = options_.options;
-  Child::Program program{
-      {"/proc/self/exe", "torture-holder", "--max", std::to_string(options.max_worker_id),
-       "--lease", ms(options.max_lease_time), "--wait", ms(options.max_lease_time)},
-      {"WORKERID_STORE=" +
-           (holder.relay ? options_.relayed_url(holder.relay->port()) : options_.store),
-       "WORKERID_CLUSTER=" + options_.cluster},
-      output.number()};
-  if (crash) program.arguments.emplace_back("--crash");
+  // Not as an argument: the URL may have a password.
+  ::setenv("WORKERID_STORE",
+           (holder.relay ? options_.relayed_url(holder.relay->port()) : options_.store).c_str(), 1);
+  std::vector<std::string> words{"/proc/self/exe", "torture-holder",
+                                 "--cluster",      options_.cluster,
+                                 "--max",          std::to_string(options.max_worker_id),
+                                 "--lease",        ms(options.max_lease_time),
+                                 "--wait",         ms(options.max_lease_time)};
+  if (crash) words.emplace_back("--crash");
   holder.number = ++findings_.processes;
   holder.unfinished.clear();
   holder.fate = crash ? Holder::Fate::crash : Holder::Fate::none;
-  holder.process = std::make_unique<Child>(program);
+  holder.process = std::make_unique<Child>(words, output.number());
 }
 
 // Waits until `until` or a signal, hears the notes and does what is due.

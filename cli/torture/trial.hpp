@@ -37,6 +37,9 @@ struct TrialOptions {
   std::function<std::string(std::uint16_t)> relayed_url;
 };
 
+/// Leaves SIGINT and SIGTERM to the trial, in this thread and those that it starts.
+void block_ending_signals();
+
 struct Struck {
   BootTime at;
   std::string line;
@@ -53,7 +56,7 @@ struct Findings {
   std::vector<Violation> violations;
 };
 
-/// Use once, on the main thread, with SIGINT and SIGTERM blocked.
+/// Use once, on the main thread, after `block_ending_signals()`.
 class Trial {
  public:
   /// `told` hears of each fault as it strikes.
