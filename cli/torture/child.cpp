@@ -16,6 +16,7 @@ namespace {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
@@ -35,9 +36,7 @@ Child::Child(const std::vector<std::string>& arguments, int output) {
   ::setsid();
   ::dup2(output, STDOUT_FILENO);
   ::signal(SIGPIPE, SIG_DFL);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // SIGTERM stays blocked, so that it is not lost on a holder that has just begun.
   ::execvp(words.front(), words.data());
   ::_exit(exit_not_found);
 }

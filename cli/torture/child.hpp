@@ -10,7 +10,8 @@
 namespace workerid::cli {
 
 /// Killed at the end, and by the kernel if this process dies. In a session of its own, so that what a
-/// terminal sends reaches only this process. Make it on the main thread.
+/// terminal sends reaches only this process. Blocked signals stay blocked in it. Make it on the main
+/// thread.
 class Child {
  public:
   /// The first argument is looked up in PATH; `output` is a descriptor for standard output.

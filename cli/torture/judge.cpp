@@ -41,6 +41,12 @@ void Judge::hear(int process, const Note& note) {
   }
 }
 
+// A store that is broken through and through would fill the memory.
+void Judge::violated(Violation violation) {
+  constexpr std::size_t most = 1000;
+  if (violations_.size() < most) violations_.push_back(std::move(violation));
+}
+
 void Judge::stopped(int process, BootTime from, BootTime to) {
   stops_[process].emplace_back(from, to);
 }
@@ -49,18 +55,17 @@ void Judge::hear_use(const Holder& holder, const Note& note) {
   const std::string subject = name_of(holder) + ": worker ID " + std::to_string(note.worker_id) +
                               " was believed held at " + seconds(note.before);
   if (note.worker_id < 1 || note.worker_id > promise_.max_worker_id) {
-    violations_.push_back({"G1", subject + ", which is outside the range", note.before});
+    violated({"G1", subject + ", which is outside the range", note.before});
   }
   if (note.before >= note.until) {
-    violations_.push_back(
-        {"G2", subject + ", after its validity ended at " + seconds(note.until), note.before});
+    violated({"G2", subject + ", after its validity ended at " + seconds(note.until), note.before});
   }
   const auto end = ends_.find(holder);
   if (end != ends_.end() && note.before >= end->second.before) {
-    violations_.push_back({"G3",
-                           subject + ", after the lease was " + end->second.word + " at " +
-                               seconds(end->second.before),
-                           note.before});
+    violated({"G3",
+              subject + ", after the lease was " + end->second.word + " at " +
+                  seconds(end->second.before),
+              note.before});
   }
   const auto [found, is_new] = grants_[note.worker_id].try_emplace(
       note.epoch, Grant{holder, note.worker_id, note.epoch, note.before, note.after, note.before,
@@ -68,10 +73,10 @@ void Judge::hear_use(const Holder& holder, const Note& note) {
   Grant& grant = found->second;
   if (is_new) return;
   if (grant.holder != holder) {
-    violations_.push_back({"G1",
-                           subject + " under epoch " + std::to_string(note.epoch) +
-                               ", which is that of " + name_of(grant.holder),
-                           note.before});
+    violated({"G1",
+              subject + " under epoch " + std::to_string(note.epoch) + ", which is that of " +
+                  name_of(grant.holder),
+              note.before});
     return;
   }
   grant.last_before = note.before;
@@ -88,7 +93,7 @@ void Judge::hear_call(int process, const Note& note) {
   }
   const nanoseconds over = note.after - note.until - stopped;
   if (over <= promise_.late) return;
-  violations_.push_back(
+  violated(
       {"G10",
        "process " + std::to_string(process) + ": " + note.word + " returned at " +
            seconds(note.after) + ", but was due at " + seconds(note.until) +
@@ -98,10 +103,12 @@ void Judge::hear_call(int process, const Note& note) {
 
 // When somebody else may get the ID at the earliest, after what is known of this grant (G6).
 BootTime Judge::free_from(const Grant& grant) const {
+  BootTime free_from = grant.until + promise_.reuse_delay;
   const auto end = ends_.find(grant.holder);
-  const bool released = end != ends_.end() && end->second.word == "released";
-  return (released ? end->second.before + promise_.cool_down : grant.until + promise_.reuse_delay) -
-         promise_.early;
+  if (end != ends_.end() && end->second.word == "released") {
+    free_from = std::min(free_from, end->second.before + promise_.cool_down);
+  }
+  return free_from - promise_.early;
 }
 
 void Judge::compare(const Grant& older, const Grant& newer, std::vector<Violation>& found) const {

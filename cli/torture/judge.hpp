@@ -76,6 +76,7 @@ class Judge {
 
   void hear_use(const Holder& holder, const Note& note);
   void hear_call(int process, const Note& note);
+  void violated(Violation violation);
   void compare(const Grant& older, const Grant& newer, std::vector<Violation>& found) const;
   BootTime free_from(const Grant& grant) const;
   std::string describe(const Grant& grant) const;

@@ -41,12 +41,11 @@ bool comes_true(Condition condition) {
 std::uint16_t free_port() {
   const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
   Address address = Address::loopback(0);
-  auto* const raw = reinterpret_cast<sockaddr*>(&address.value);
-  if (::bind(socket.number(), raw, address.size) != 0) {
+  if (::bind(socket.number(), address.raw(), address.size) != 0) {
     throw std::system_error(errno, std::generic_category(), "bind");
   }
-  ::getsockname(socket.number(), raw, &address.size);
-  return ntohs(reinterpret_cast<const sockaddr_in*>(raw)->sin_port);
+  ::getsockname(socket.number(), address.raw(), &address.size);
+  return address.port();
 }
 
 }  // namespace
@@ -64,8 +63,8 @@ OwnDirectory::~OwnDirectory() {
   fs::remove_all(path_, ignored);
 }
 
-RedisServer::RedisServer(const fs::path& directory, std::vector<std::string> command)
-    : directory_(directory), command_(std::move(command)), port_(free_port()) {
+RedisServer::RedisServer(fs::path directory, std::vector<std::string> command)
+    : directory_(std::move(directory)), command_(std::move(command)), port_(free_port()) {
   fs::create_directory(directory_);
 }
 
@@ -96,8 +95,7 @@ std::string RedisServer::ask(const std::string& command) const {
   const Address address = Address::loopback(port_);
   const std::string line = command + "\r\n";
   std::array<char, 16384> reply{};
-  if (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&address.value), address.size) !=
-          0 ||
+  if (::connect(socket.number(), address.raw(), address.size) != 0 ||
       ::send(socket.number(), line.data(), line.size(), MSG_NOSIGNAL) < 0) {
     return {};
   }

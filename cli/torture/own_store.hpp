@@ -34,7 +34,7 @@ class OwnDirectory {
 class RedisServer {
  public:
   /// `command` starts one; its port and its directory are added.
-  RedisServer(const std::filesystem::path& directory, std::vector<std::string> command);
+  RedisServer(std::filesystem::path directory, std::vector<std::string> command);
 
   /// Returns when it answers. Errors: std::runtime_error with what it wrote.
   void start(const std::vector<std::string>& more_arguments = {});

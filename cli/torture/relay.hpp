@@ -5,44 +5,46 @@
 
 #include "descriptor.hpp"
 
-#include <workerid/clock.hpp>
-
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <mutex>
-#include <netinet/in.h>
 #include <optional>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
+#include <utility>
 
 namespace workerid::cli {
 
 /// Where a server listens.
 struct Address {
   sockaddr_storage value{};
-  socklen_t size = 0;
+  socklen_t size = sizeof value;
 
   static Address loopback(std::uint16_t port);
 
   /// Errors: UsageError if the host has no address.
   static Address resolved(const std::string& host, const std::string& port);
+
+  sockaddr* raw() noexcept { return reinterpret_cast<sockaddr*>(&value); }
+  const sockaddr* raw() const noexcept { return reinterpret_cast<const sockaddr*>(&value); }
+  std::uint16_t port() const noexcept;
 };
 
-/// Passes bytes on, both ways, between a loopback port of its own and a server, by a thread of its
-/// own. What a disturbance holds up is delivered after it, also to a server whose client has left.
-/// Thread-safe.
+/// What a wire does with connections and their bytes.
+struct Disturbance {
+  bool refuses = false;               ///< Cuts all connections and accepts none.
+  std::array<bool, 2> stalls{};       ///< Requests, replies: they stay on the way until it is over.
+  std::chrono::milliseconds delay{};  ///< Each way.
+};
+
+/// Passes bytes on, both ways, between a loopback port of its own and a server, by threads of its
+/// own. What was stalled is delivered later, also to a server whose client has left. Thread-safe.
 class Relay {
  public:
-  struct Disturbance {
-    bool refuses = false;               ///< Cuts all connections and accepts none.
-    bool holds_requests = false;        ///< What clients send stays on the way.
-    bool holds_replies = false;         ///< What the server sends stays on the way.
-    std::chrono::milliseconds delay{};  ///< Each way.
-  };
-
   explicit Relay(const Address& server);
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
@@ -53,56 +55,37 @@ class Relay {
   /// From now on; a default one passes everything.
   void disturb(const Disturbance& disturbance);
 
-  /// Cuts the present connections; new ones pass.
+  /// Cuts the present connections.
   void cut();
 
-  /// Cuts the present connections; new ones lead to `server`.
+  /// New connections lead to another server.
   void lead_to(const Address& server);
 
  private:
-  struct Orders {
-    Disturbance disturbance{};
-    Address server{};
-    int cuts = 0;
-    bool ending = false;
-  };
-
-  // One way of a connection.
-  struct Flow {
-    struct Part {
-      BootTime due;
-      std::string bytes;  // empty: the sender has closed
-    };
-
-    void receive(int from, BootTime due);
-    bool deliver(int to, bool held, BootTime now);  // false when the connection is over
-
-    std::deque<Part> parts;
-    bool closed = false;
-  };
+  enum Way : std::size_t { requests, replies };
 
   struct Connection {
-    Descriptor client;
-    Descriptor server;
-    Flow requests{};
-    Flow replies{};
+    explicit Connection(std::array<Descriptor, 2> both) : ends(std::move(both)) {}
+
+    std::array<Descriptor, 2> ends;  // the client, the server
+    std::atomic<bool> cut = false;
+    std::atomic<int> open_ways = 2;
+    std::array<std::jthread, 2> threads{};
   };
 
-  template <typename Change>
-  void order(Change change);
-  void serve();
+  void serve(const std::stop_token& ending);
   void listen();
-  void accept(const Address& server);
-  void wait();
-  void pass_on(const Disturbance& disturbance);
+  void accept();
+  void pass_on(Connection& connection, Way way);
+  Disturbance disturbance() const;
 
   std::uint16_t port_ = 0;
-  Bell bell_;
-  std::mutex mutex_;
-  Orders orders_;
-  std::optional<Descriptor> listener_;
+  mutable std::mutex mutex_;
+  Address server_;
+  Disturbance disturbance_;
   std::list<Connection> connections_;
-  std::thread thread_;
+  std::optional<Descriptor> listener_;
+  std::jthread thread_;
 };
 
 }  // namespace workerid::cli

@@ -120,10 +120,12 @@ Scene set_scene(const CommonOptions& common, bool cluster_named, const TortureOp
   return scene;
 }
 
-// The first acquisition makes the cluster, and shows that the store can be used at all.
+// The first acquisition makes the cluster, and shows that the store can be used at all. Whatever a
+// store has to be told about a cluster without a history is to be said here, and only here.
 void make_cluster(const TrialOptions& trial) {
-  Generator generator{open_store(trial.store), trial.cluster, trial.options};
-  const Configuration configuration = trial.options.configuration();
+  const Options& options = trial.options;
+  Generator generator{open_store(trial.store), trial.cluster, options};
+  const Configuration configuration = options.configuration();
   const auto [worker_id, token] =
       generator.get_id(2 * (configuration.lease_time + configuration.reuse_delay));
   generator.release(worker_id, token);
@@ -273,7 +275,7 @@ Command add_torture(CLI::App& tool, Invocation& invocation) {
       ->option_text("N");
   add_parsed(*parser, "--processes", options->processes, parse_integer<int>, "N",
              "How many hold IDs at once (default: 8)")
-      ->check(CLI::Range(1, 500))
+      ->check(CLI::Range(1, 200))
       ->option_text("N");
   add_parsed(*parser, "--ids", options->ids, parse_integer<int>, "N",
              "How many IDs there are (default: two thirds of --processes, so that they compete)")

@@ -209,7 +209,7 @@ void Trial::ended(Holder& holder) {
   }
   findings_.violations.push_back(
       {"G10", holder.name() + " ended by itself: " + how_it_ended(status), BootClock::now()});
-  start(holder);
+  holder.fate = Holder::Fate::departs;
 }
 
 void Trial::tell(Fault fault, const std::string& text) {
@@ -284,6 +284,7 @@ void Trial::stop(Holder& holder) {
   holder.stopped_at = BootClock::now();
   holder.process->signal(SIGSTOP);
   later(time, [this, &holder] {
+    if (holder.fate != Holder::Fate::stopped) return;  // somebody else has killed it
     holder.process->signal(SIGCONT);
     judge_.stopped(holder.number, holder.stopped_at, BootClock::now());
     holder.fate = Holder::Fate::none;
@@ -292,11 +293,11 @@ void Trial::stop(Holder& holder) {
 
 void Trial::disturb(Holder& holder) {
   const milliseconds delay = draw_.between(20ms, configuration_.lease_time / 4);
-  const std::array<std::pair<const char*, Relay::Disturbance>, 5> kinds{{
+  const std::array<std::pair<const char*, Disturbance>, 5> kinds{{
       {"is refused", {.refuses = true}},
-      {"is stalled", {.holds_requests = true, .holds_replies = true}},
-      {"has no requests delivered", {.holds_requests = true}},
-      {"has no replies delivered", {.holds_replies = true}},
+      {"is stalled", {.stalls = {true, true}}},
+      {"has its requests stalled", {.stalls = {true, false}}},
+      {"has its replies stalled", {.stalls = {false, true}}},
       {"is delayed", {.delay = delay}},
   }};
   const std::size_t drawn = draw_.below(kinds.size() + 1);
@@ -313,7 +314,7 @@ void Trial::disturb(Holder& holder) {
   holder.relay->disturb(disturbance);
   later(time, [&holder] {
     holder.relay->disturb({});
-    holder.fate = Holder::Fate::none;
+    if (holder.fate == Holder::Fate::stopped) holder.fate = Holder::Fate::none;
   });
 }
 
@@ -346,8 +347,10 @@ void Trial::strike_store(Fault fault) {
       later(moment, [this, redis, moment] {
         tell(Fault::promote, "the replica lacks the last " + to_text(moment));
         redis->promote();
-        for (const auto& holder : holders_)
+        for (const auto& holder : holders_) {
           holder->relay->lead_to(Address::loopback(redis->port()));
+          holder->relay->cut();
+        }
       });
       break;
     case Fault::erase:

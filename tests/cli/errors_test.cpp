@@ -208,7 +208,7 @@ TEST_F(Errors, BadInputIsNamed) {
       {{"torture", "surplus"}, "surplus"},
       {{"torture", "--seconds", "0"}, "--seconds"},
       {{"torture", "--seconds", "soon"}, "--seconds"},
-      {{"torture", "--processes", "501"}, "--processes"},
+      {{"torture", "--processes", "201"}, "--processes"},
       {{"torture", "--ids", "0"}, "--ids"},
       {{"torture", "--seed", "-1"}, "--seed: \"-1\""},
       {{"torture", "--lease", "1s"}, "max_lease_time is 1000 ms"},

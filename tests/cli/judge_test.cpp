@@ -144,6 +144,11 @@ TEST(Judge, SeesAnIdThatComesBackTooEarly) {  // G6
                     {1, end("released", 1, 50)},
                     {2, use(1, 1, 6, 530, 540)}}),
             "");
+  EXPECT_EQ(broken({{1, use(1, 1, 5, 10, 11, 100)},
+                    {2, use(1, 1, 6, 1080, 1090)},
+                    {1, end("released", 1, 2000)}}),
+            "")
+      << "it had come free before it was released";
 }
 
 TEST(Judge, SeesAUseAfterTheEnd) {
