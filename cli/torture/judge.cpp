@@ -52,20 +52,19 @@ void Judge::stopped(int process, BootTime from, BootTime to) {
 }
 
 void Judge::hear_use(const Holder& holder, const Note& note) {
-  const std::string subject = name_of(holder) + ": worker ID " + std::to_string(note.worker_id) +
-                              " was believed held at " + seconds(note.before);
+  const auto wrong = [&](const char* guarantee, const std::string& why) {
+    violated({guarantee,
+              name_of(holder) + ": worker ID " + std::to_string(note.worker_id) +
+                  " was believed held at " + seconds(note.before) + ", " + why,
+              note.before});
+  };
   if (note.worker_id < 1 || note.worker_id > promise_.max_worker_id) {
-    violated({"G1", subject + ", which is outside the range", note.before});
+    wrong("G1", "which is outside the range");
   }
-  if (note.before >= note.until) {
-    violated({"G2", subject + ", after its validity ended at " + seconds(note.until), note.before});
-  }
+  if (note.before >= note.until) wrong("G2", "after its validity ended at " + seconds(note.until));
   const auto end = ends_.find(holder);
   if (end != ends_.end() && note.before >= end->second.before) {
-    violated({"G3",
-              subject + ", after the lease was " + end->second.word + " at " +
-                  seconds(end->second.before),
-              note.before});
+    wrong("G3", "after the lease was " + end->second.word + " at " + seconds(end->second.before));
   }
   const auto [found, is_new] = grants_[note.worker_id].try_emplace(
       note.epoch, Grant{holder, note.worker_id, note.epoch, note.before, note.after, note.before,
@@ -73,10 +72,7 @@ void Judge::hear_use(const Holder& holder, const Note& note) {
   Grant& grant = found->second;
   if (is_new) return;
   if (grant.holder != holder) {
-    violated({"G1",
-              subject + " under epoch " + std::to_string(note.epoch) + ", which is that of " +
-                  name_of(grant.holder),
-              note.before});
+    wrong("G1", "under epoch " + std::to_string(note.epoch) + " of " + name_of(grant.holder));
     return;
   }
   grant.last_before = note.before;
@@ -112,23 +108,24 @@ BootTime Judge::free_from(const Grant& grant) const {
 }
 
 void Judge::compare(const Grant& older, const Grant& newer, std::vector<Violation>& found) const {
-  const std::string subject = "worker ID " + std::to_string(older.worker_id) + ": ";
-  const std::string both = describe(older) + "; " + describe(newer);
+  const auto wrong = [&](const char* guarantee, const std::string& what, BootTime at) {
+    found.push_back({guarantee,
+                     "worker ID " + std::to_string(older.worker_id) + " was " + what + ": " +
+                         describe(older) + "; " + describe(newer),
+                     at});
+  };
   // Under the smaller epoch it was certainly used after it had been under the greater one.
   if (older.last_before > newer.first_after) {
     const bool overlap = older.first_after < newer.last_before;
-    found.push_back(
-        {overlap ? "G1" : "G4",
-         subject + (overlap ? "held twice at once by " : "a later grant has the smaller epoch: ") +
-             both,
-         std::max(older.first_after, newer.first_after)});
+    wrong(overlap ? "G1" : "G4",
+          overlap ? "held twice at once" : "granted later under the smaller epoch",
+          std::max(older.first_after, newer.first_after));
   } else if (older.holder != newer.holder && newer.first_after < free_from(older)) {
-    found.push_back({"G6", subject + "granted before " + seconds(free_from(older)) + ": " + both,
-                     newer.first_after});
+    wrong("G6", "granted before " + seconds(free_from(older)), newer.first_after);
   }
   if (older.reserved.first_ms <= newer.reserved.last_ms &&
       newer.reserved.first_ms <= older.reserved.last_ms) {
-    found.push_back({"G8", subject + "timestamps were reserved twice: " + both, newer.first_after});
+    wrong("G8", "given timestamps that were reserved before", newer.first_after);
   }
 }
 

@@ -257,7 +257,8 @@ Command add_torture(CLI::App& tool, Invocation& invocation) {
       ->check(CLI::IsMember({"redis", "sqlite"}))
       ->excludes(store)
       ->option_text("KIND");
-  store->option_text("URL");
+  store->option_text("URL")->description(
+      "sqlite:PATH or a path with a '/', redis://, rediss:// or unix:// (default: WORKERID_STORE)");
   add_parsed(*parser, "--server-data", options->data, parse_text, "DATA",
              "What --server redis keeps: none, appendonly (the default) or replica")
       ->check(CLI::IsMember({"none", "appendonly", "replica"}))
@@ -271,7 +272,7 @@ Command add_torture(CLI::App& tool, Invocation& invocation) {
              "Which faults, separated by commas, or all (default: all but those with a *)");
   add_parsed(*parser, "--seconds", options->seconds, parse_integer<int>, "N",
              "How long faults strike; then all must recover (default: 60)")
-      ->check(CLI::Range(1, 604'800))
+      ->check(CLI::Range(1, 86'400))
       ->option_text("N");
   add_parsed(*parser, "--processes", options->processes, parse_integer<int>, "N",
              "How many hold IDs at once (default: 8)")
