@@ -23,6 +23,7 @@ std::string bash_script(const CLI::App& tool) {
   std::string commands;
   std::string cases;
   for (const CLI::App* const command : tool.get_subcommands({})) {
+    if (command->get_group().empty()) continue;  // hidden
     commands += command->get_name() + " ";
     cases += "    " + command->get_name() + ") words='" + option_words(*command) +
              (command->get_name() == "completion" ? "bash" : "") + "' ;;\n";
@@ -48,7 +49,9 @@ _workerid() {
   fi
   case $previous in
     --output) COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
-    --identity-file | --store) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --server) COMPREPLY=($(compgen -W 'redis sqlite' -- "$word")); return ;;
+    --server-data) COMPREPLY=($(compgen -W 'none appendonly replica' -- "$word")); return ;;
+    --identity-file | --step-clock | --store) COMPREPLY=($(compgen -f -- "$word")); return ;;
   esac
   case ${COMP_WORDS[1]} in
 )bash" + cases +

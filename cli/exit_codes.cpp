@@ -37,9 +37,12 @@ std::string exit_code_table() {
     table += line(std::to_string(exit_code(code)), std::string{name(code)});
   }
   table += line("94", "run: the lease ended, and the command was ended for it");
+  table += line("95", "torture: a promise was broken");
   table += line("126", "run: the command cannot be executed");
   table += line("127", "run: the command was not found");
-  table += line("128+N", "run: signal N ended the command");
+  table += line(
+      "128+N",
+      "run: signal N ended the command; torture: it was ended by signal N, nothing was broken");
   table += "Otherwise run returns the command's own exit code.\n";
   return table;
 }

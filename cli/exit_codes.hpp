@@ -13,6 +13,7 @@ inline constexpr int exit_success = 0;
 inline constexpr int exit_failure = 1;      // the system refused: no process, no output
 inline constexpr int exit_usage = 2;        // bad usage, or `invalid_argument`
 inline constexpr int exit_lease_lost = 94;  // `run` ended the command because the lease ended
+inline constexpr int exit_violated = 95;    // `torture` saw a promise broken
 inline constexpr int exit_not_executable = 126;
 inline constexpr int exit_not_found = 127;
 inline constexpr int exit_signal = 128;  // plus the number of the signal

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+//
+// workerid torture: short runs on each store, and how it ends.
+#include "cli/tool.hpp"
+#include "cli/watched.hpp"
+#include "support/redis_server.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace workerid::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+std::vector<std::string> torture(std::vector<std::string> options) {
+  options.insert(options.begin(), "torture");
+  if (const char* const seed = std::getenv("WORKERID_TEST_SEED")) {
+    options.insert(options.end(), {"--seed", seed});
+  }
+  return options;
+}
+
+// Runs it to its end; nothing is broken, and every fault of its list has struck.
+json expect_clean(std::vector<std::string> options, const std::string& store = "") {
+  options.insert(options.end(), {"--output", "json"});
+  const Result result = Tool{store}(torture(std::move(options)));
+  EXPECT_EQ(result.status, (ExitStatus{0, 0})) << result.output << result.errors;
+  EXPECT_EQ(result.errors, "");
+  const json found = json::parse(result.output);
+  SCOPED_TRACE("replay with WORKERID_TEST_SEED=" + found.at("options").at("seed").dump());
+  EXPECT_EQ(found.at("verdict"), "clean");
+  EXPECT_EQ(found.at("figures").at("overlaps"), 0);
+  EXPECT_GT(found.at("figures").at("beliefs"), 1000);
+  std::string faults = found.at("options").at("faults").get<std::string>() + ",";
+  for (std::size_t comma = 0; (comma = faults.find(',')) != std::string::npos;
+       faults.erase(0, comma + 1)) {
+    EXPECT_TRUE(found.at("faults").contains(faults.substr(0, comma))) << result.output;
+  }
+  return found;
+}
+
+TEST(Torture, OfProcessesOnAFile) {
+  const json found =
+      expect_clean({"--server", "sqlite", "--seconds", "10", "--processes", "5", "--ids", "8"});
+  EXPECT_GT(found.at("figures").at("grants"), 8) << "IDs change hands";
+}
+
+TEST(Torture, OfProcessesThatCompete) {
+  const json found = expect_clean({"--server", "sqlite", "--seconds", "10", "--processes", "6",
+                                   "--ids", "3", "--faults", "kill,stop,leave"});
+  EXPECT_GT(found.at("calls").at("acquire/no_available_id"), 0);
+}
+
+TEST(Torture, OfAServerThatKeepsItsData) {
+  expect_clean({"--server", "redis", "--seconds", "15", "--processes", "5", "--ids", "8"});
+}
+
+TEST(Torture, OfAServersClock) {
+  expect_clean({"--server", "redis", "--seconds", "8", "--processes", "5", "--faults",
+                "kill,leave,clock", "--step-clock", WORKERID_STEP_CLOCK});
+}
+
+TEST(Torture, OfSomebodysServerTellsNoPassword) {
+  const RedisServer server({"--requirepass", "hunter2"});
+  const std::string url = "redis://:hunter2@127.0.0.1:" + std::to_string(server.port()) + "/1";
+  const json found =
+      expect_clean({"--seconds", "4", "--processes", "3", "--faults", "partition"}, url);
+  EXPECT_EQ(found.dump().find("hunter2"), std::string::npos);
+}
+
+TEST(Torture, PrintsASeedAndEveryFault) {
+  const Result result =
+      Tool{""}(torture({"--seconds", "2", "--processes", "2", "--faults", "kill"}));
+  EXPECT_EQ(result.status, (ExitStatus{0, 0})) << result.output << result.errors;
+  EXPECT_EQ(result.output.rfind("seed ", 0), 0U) << result.output;
+  for (const char* const words : {"s  kill      process ", "overlaps", "verdict: clean"}) {
+    EXPECT_NE(result.output.find(words), std::string::npos) << result.output;
+  }
+}
+
+TEST(Torture, AStoreThatStaysAwayIsAViolation) {
+  auto server = std::make_unique<RedisServer>();
+  Process process(Tool::words(torture(
+      {"--store", server->url(), "--seconds", "2", "--processes", "2", "--faults", "kill"})));
+  ASSERT_TRUE(process.wait_for_output("s  kill ")) << process.errors();
+  server.reset();
+  EXPECT_EQ(process.wait(), (ExitStatus{95, 0})) << process.output() << process.errors();
+  for (const char* const words :
+       {"VIOLATED liveness: process ", "the last faults before:\n", "verdict: violated"}) {
+    EXPECT_NE(process.output().find(words), std::string::npos) << process.output();
+  }
+}
+
+// The processes that torture has started by now.
+std::vector<std::unique_ptr<Watched>> children_of(pid_t pid) {
+  const std::string number = std::to_string(pid);
+  std::vector<std::unique_ptr<Watched>> children;
+  const std::string list = read_file("/proc/" + number + "/task/" + number + "/children");
+  std::istringstream pids(list);
+  for (pid_t child = 0; pids >> child;) children.push_back(std::make_unique<Watched>(child));
+  return children;
+}
+
+TEST(Torture, EndsWithItsVerdictWhenItIsInterrupted) {
+  Process process(Tool::words(torture({"--server", "redis", "--seconds", "1000"})));
+  ASSERT_TRUE(process.wait_for_output("s  kill ", 60s)) << process.errors();
+  const auto children = children_of(process.pid());
+  EXPECT_GT(children.size(), 3U);
+  process.signal(SIGINT);
+  EXPECT_EQ(process.wait(), (ExitStatus{128 + SIGINT, 0})) << process.output() << process.errors();
+  EXPECT_NE(process.output().find("verdict: interrupted"), std::string::npos) << process.output();
+  for (const auto& child : children) EXPECT_TRUE(child->ends_within(10s));
+}
+
+TEST(Torture, LeavesNobodyBehindWhenItIsKilled) {
+  Process process(Tool::words(torture({"--server", "redis", "--seconds", "1000"})));
+  ASSERT_TRUE(process.wait_for_output("s  stop ", 60s)) << process.errors();
+  const auto children = children_of(process.pid());
+  EXPECT_GT(children.size(), 3U);
+  process.signal(SIGKILL);
+  for (const auto& child : children) EXPECT_TRUE(child->ends_within(10s));
+}
+
+}  // namespace
+}  // namespace workerid::tests
