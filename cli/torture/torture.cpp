@@ -120,10 +120,11 @@ Scene set_scene(const CommonOptions& common, bool cluster_named, const TortureOp
   return scene;
 }
 
-// The first acquisition makes the cluster, and shows that the store can be used at all. Whatever a
-// store has to be told about a cluster without a history is to be said here, and only here.
+// The first acquisition makes the cluster, and shows that the store can be used at all. It alone says
+// that the cluster has no history: later on that would be a false claim.
 void make_cluster(const TrialOptions& trial) {
-  const Options& options = trial.options;
+  Options options = trial.options;
+  options.fresh = true;
   Generator generator{open_store(trial.store), trial.cluster, options};
   const Configuration configuration = options.configuration();
   const auto [worker_id, token] =
