@@ -55,7 +55,7 @@ Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id
                   std::to_string(min_worker_id) + " to " + std::to_string(max_worker_id));
   }
   if (grant.epoch == 0) throw corrupt("epoch 0");
-  if (grant.lease_time <= milliseconds::zero()) {
+  if (grant.lease_time <= milliseconds::zero() || grant.lease_time > longest_time) {
     throw corrupt("a lease of " + std::to_string(grant.lease_time.count()) + " ms");
   }
   if (grant.reserved.first_ms > grant.reserved.last_ms || grant.reserved.first_ms < 0) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "records.hpp"
 
+#include "stores/stored_values.hpp"
+
 namespace workerid::detail::sqlite {
 
 namespace {
@@ -36,6 +38,7 @@ rules::Record record_of(Rows& rows, const Database& database) {
   record.reserved.first_ms = rows.integer();
   record.reserved.last_ms = rows.integer();
   record.released = rows.integer() != 0;
+  check_stored(record, database.name());
   return record;
 }
 
@@ -91,6 +94,7 @@ std::optional<rules::Cluster> Records::cluster(const std::string& cluster) {
   value.configuration.cool_down = milliseconds{rows.integer()};
   value.last_epoch = static_cast<std::uint64_t>(rows.integer());
   value.next_fresh = rows.integer();
+  check_stored(value, database_.name());
   return value;
 }
 
