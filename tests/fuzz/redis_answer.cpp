@@ -6,7 +6,9 @@
 
 #include <workerid/redis_store.hpp>
 
+#include <array>
 #include <fuzzer/FuzzedDataProvider.h>
+#include <limits>
 
 using namespace workerid;
 
@@ -44,28 +46,83 @@ class InventedServer final : public RedisConnection {
 
   RedisReply reply(int depth) {
     if (input_.remaining_bytes() == 0) return {RedisReply::Nil{}};
-    switch (input_.ConsumeIntegralInRange<int>(0, depth < 3 ? 9 : 5)) {
+    // What begins as an answer does, most often; within it there are numbers, most often.
+    const int kind = input_.ConsumeIntegralInRange<int>(0, 11);
+    switch (depth == 0 && kind > 3 ? 11 : kind) {
       case 0:
         return {RedisReply::Nil{}};
       case 1:
-        return {input_.ConsumeIntegral<std::int64_t>()};
+        return {RedisReply::ServerError{input_.ConsumeRandomLengthString(40)}};
       case 2:
         return {input_.ConsumeRandomLengthString(40)};
       case 3:
-        return {RedisReply::ServerError{input_.ConsumeRandomLengthString(40)}};
       case 4:
         return {std::string{input_.PickValueInArray(words)}};
       case 5:
-        return {std::int64_t{input_.ConsumeIntegral<std::uint8_t>()}};
       case 6:
+        return {input_.ConsumeIntegral<std::int64_t>()};
+      case 7:
+        return {input_.PickValueInArray(
+            {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()})};
+      case 8:
+      case 9:
+        return {std::int64_t{input_.ConsumeIntegral<std::uint8_t>()}};
+      case 10:
+        if (depth > 2) return {std::int64_t{1}};
         return {array(depth)};
       default: {
-        // What begins as an answer does.
+        if (depth > 2) return {std::int64_t{1}};
+        if (input_.ConsumeBool()) return input_.ConsumeBool() ? grant() : page();
         RedisReply::Array answer{{std::string{input_.PickValueInArray(words)}}};
         for (RedisReply& element : array(depth)) answer.push_back(std::move(element));
         return {std::move(answer)};
       }
     }
+  }
+
+  RedisReply number() {
+    switch (input_.ConsumeIntegralInRange<int>(0, 5)) {
+      case 0:
+        return {input_.ConsumeIntegral<std::int64_t>()};
+      case 1:
+        return {std::numeric_limits<std::int64_t>::min()};
+      case 2:
+        return {std::numeric_limits<std::int64_t>::max()};
+      default:
+        return {std::int64_t{input_.ConsumeIntegral<std::uint8_t>()}};
+    }
+  }
+
+  void append_numbers(RedisReply::Array& array, int count) {
+    for (; count > 0; --count) array.push_back(number());
+  }
+
+  RedisReply grant() {
+    RedisReply::Array answer{{std::string{"granted"}}};
+    append_numbers(answer, 5);
+    return {std::move(answer)};
+  }
+
+  // As inspect.lua answers it.
+  RedisReply page() {
+    RedisReply::Array rows;
+    for (int count = input_.ConsumeIntegralInRange<int>(0, 3); count > 0; --count) {
+      RedisReply::Array row;
+      append_numbers(row, 7);
+      row.push_back({std::string{"instance"}});
+      row.push_back({std::string{"owner"}});
+      rows.push_back({std::move(row)});
+    }
+    RedisReply::Array answer{
+        {std::string{"page"}}, {std::string{input_.ConsumeBool() ? "0" : "7"}}, {std::move(rows)}};
+    append_numbers(answer, 3);
+    // The configuration, most often one that is accepted.
+    if (input_.ConsumeBool()) {
+      append_numbers(answer, 5);
+    } else {
+      for (const std::int64_t value : {1, 9, 10000, 5000, 0}) answer.push_back({value});
+    }
+    return {std::move(answer)};
   }
 
   RedisReply::Array array(int depth) {
