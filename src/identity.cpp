@@ -19,6 +19,15 @@ namespace {
 
 constexpr std::string_view heading = "workerid identity 1\n";
 
+bool is_token(std::string_view text) {
+  try {
+    Token::parse(text);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what, int error) {
   const ErrorCode code = error == EACCES || error == EPERM || error == EROFS
                              ? ErrorCode::denied
@@ -78,7 +87,8 @@ void Identity::read_or_write_name() {
   const std::size_t name_end = heading.size() + Token::text_length;
   if (!content.empty()) {
     if (content.compare(0, heading.size(), heading) != 0 || content.size() <= name_end ||
-        content[name_end] != '\n') {
+        content[name_end] != '\n' ||
+        !is_token(std::string_view{content}.substr(heading.size(), Token::text_length))) {
       throw Error(ErrorCode::corrupt_record,
                   "identity file " + path_.string() +
                       ": it is not one; name another path, or delete it if it is not needed");

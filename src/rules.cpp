@@ -209,7 +209,11 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
       throw Error(ErrorCode::invalid_token,
                   which + ": the lease of this token was released; a token serves one acquisition");
     }
-    extend(record, cluster, request.client, time);
+    if (record.incarnation_began == cluster.incarnation_began) {
+      extend(record, cluster, request.client, time);
+    } else {  // Who was granted it next, and reserved what, may have been lost.
+      grant_anew(record, cluster, request.client, time);
+    }
     return {cluster, record};
   }
 

@@ -1139,6 +1139,18 @@ void restored_ids_are_passed_over(const StoreSubject& subject) {
   demand_follows(next.grant, second.grant);
 }
 
+void repetition_after_a_loss_is_a_new_grant(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 3, milliseconds{0}));
+  const Holding holding = pool.hold();
+  AcquireRequest witness = pool.request();
+  witness.seen_epoch = holding.grant.epoch + 1'000'000'000;
+  refused("an acquisition by a witness", ErrorCode::holding_back, [&] { pool.acquire(witness); });
+  pool.outlast(subject.lease_time);
+  const Grant repeated = pool.acquire(holding.request);
+  demand_equal("the worker ID", repeated.worker_id, holding.grant.worker_id);
+  demand_follows(repeated, holding.grant);
+}
+
 void restored_lease_is_not_taken(const StoreSubject& subject) {
   Pool pool(subject, long_lived(1, 10));
   const Holding first = pool.lost(7);
@@ -1245,6 +1257,7 @@ const std::vector<ConformanceCheck>& store_conformance() {
       {"lost_lease_is_restored", "G7", lost_lease_is_restored},
       {"store_that_forgot_holds_back", "G7", store_that_forgot_holds_back},
       {"restored_ids_are_passed_over", "G7", restored_ids_are_passed_over},
+      {"repetition_after_a_loss_is_a_new_grant", "G7", repetition_after_a_loss_is_a_new_grant},
       {"restored_lease_is_not_taken", "G7", restored_lease_is_not_taken},
       {"granted_id_is_not_restored_by_another", "G7", granted_id_is_not_restored_by_another},
       {"released_lease_is_not_restored", "G7", released_lease_is_not_restored},

@@ -506,6 +506,9 @@ TEST(RulesHoldBack, AnotherIncarnationIsNoticedByAnAcquisition) {
   refusal_of(decide(decision.cluster, retry, granted, at(159ms), second_life));
   const Decision after = decide(decision.cluster, retry, granted, at(160ms), second_life);
   EXPECT_EQ(after.answer().worker_id, 2);
+  // Another may have had it meanwhile and been lost: a new grant, above what that may have reserved.
+  EXPECT_GT(after.answer().epoch, decision.cluster.last_epoch);
+  EXPECT_GT(after.answer().reserved.first_ms, wall_ms + 60'000);
 }
 
 TEST(RulesHoldBack, AServerThatTellsNothingIsNotSuspected) {

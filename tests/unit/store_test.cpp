@@ -105,6 +105,8 @@ TEST(Store, WrongAcquisitionNeverReachesTheServer) {
       invalid, [](auto& request) { request.owner = std::string(1, '\0'); }, "owner");
   refused(
       invalid, [](auto& request) { request.takeover = true; }, "instance");
+  refused(
+      invalid, [](auto& request) { request.seen_epoch = largest_epoch; }, "9007199254740991");
   expect_error_naming(
       invalid, [&] { store.acquire(acquire_request(), -1ms); }, "-1 ms", "above 0");
   EXPECT_EQ(store.operations, 0);

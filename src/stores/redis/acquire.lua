@@ -54,7 +54,11 @@ return operation(function()
   local record = find_by(TOKENS, 'token', token)
   if record then -- G5: the same grant again
     if record.released then answer('token_used_up') end
-    extend(cluster, record)
+    if record.incarnation_began == cluster.incarnation_began then
+      extend(cluster, record)
+    else  -- Who was granted it next, and reserved what, may have been lost.
+      grant_anew(cluster, record)
+    end
     save_cluster(cluster)
     save_record(record)
     return grant(cluster, record)

@@ -4,6 +4,7 @@
 #include "stores/redis/redis_url.hpp"
 #include "stores/redis/scripts.hpp"
 #include "stores/redis/server_error.hpp"
+#include "stores/stored_values.hpp"
 
 #include <workerid/redis_store.hpp>
 #include <workerid/rules.hpp>
@@ -34,7 +35,11 @@ class Answer {
 
   const std::string& word() const { return text(0); }
   std::int64_t number(std::size_t index) const { return expect<std::int64_t>(at(index)); }
-  milliseconds time(std::size_t index) const { return milliseconds{number(index)}; }
+  milliseconds time(std::size_t index) const {
+    const milliseconds time{number(index)};
+    if (!detail::plausible_time(time)) refuse_shape();
+    return time;
+  }
   const std::string& text(std::size_t index) const { return expect<std::string>(at(index)); }
   std::size_t size() const noexcept { return array_.size(); }
   Answer array(std::size_t index) const { return {at(index), server_}; }
@@ -164,8 +169,10 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
 }
 
 Grant grant_of(const Answer& answer) {
-  return {answer.number(1), static_cast<std::uint64_t>(answer.number(2)),
-          TimestampRange{answer.number(3), answer.number(4)}, answer.time(5)};
+  const Grant grant{answer.number(1), static_cast<std::uint64_t>(answer.number(2)),
+                    TimestampRange{answer.time(3).count(), answer.time(4).count()}, answer.time(5)};
+  if (grant.epoch > largest_epoch) answer.refuse_shape();
+  return grant;
 }
 
 std::string renewal_word(Renewal renewal) {
@@ -297,13 +304,16 @@ class RedisStore final : public Store {
       const rules::StoreTime time{page.time(3), {}};
       const Answer rows = page.array(2);
       for (std::size_t index = 0; index < rows.size(); ++index) {
-        const LeaseView lease = rules::view(record_of(rows.array(index)), time);
+        const rules::Record record = record_of(rows.array(index));
+        detail::check_stored(record, description());
+        const LeaseView lease = rules::view(record, time);
         leases[lease.worker_id] = lease;
       }
       rules::Cluster stored = rules::new_cluster(configuration_of(page, 7));
       stored.last_epoch = static_cast<std::uint64_t>(page.number(4));
       stored.granted = page.number(5);
       stored.hold_back_until = page.time(6);
+      detail::check_stored(stored, description());
       view = rules::view(stored, time);
     } while (cursor != "0");
     for (auto& [worker_id, lease] : leases) view.leases.push_back(std::move(lease));

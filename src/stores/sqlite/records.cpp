@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "records.hpp"
 
+#include "stores/stored_values.hpp"
+
 namespace workerid::detail::sqlite {
 
 namespace {
@@ -37,6 +39,7 @@ rules::Record record_of(Rows& rows, const Database& database) {
   record.reserved.last_ms = rows.integer();
   record.released = rows.integer() != 0;
   record.incarnation_began = static_cast<std::uint64_t>(rows.integer());
+  check_stored(record, database.name());
   return record;
 }
 
@@ -104,6 +107,7 @@ std::optional<rules::Cluster> Records::cluster(const std::string& cluster) {
   value.incarnation_began = static_cast<std::uint64_t>(rows.integer());
   value.hold_back_until = milliseconds{rows.integer()};
   value.lost_timestamps_ms = rows.integer();
+  check_stored(value, database_.name());
   return value;
 }
 
