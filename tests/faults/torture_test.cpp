@@ -4,11 +4,13 @@
 #include "cli/tool.hpp"
 #include "cli/watched.hpp"
 #include "support/redis_server.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <csignal>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -119,7 +121,9 @@ TEST(Torture, EndsWithItsVerdictWhenItIsInterrupted) {
 }
 
 TEST(Torture, LeavesNobodyBehindWhenItIsKilled) {
-  Process process(Tool::words(torture({"--server", "redis", "--seconds", "1000"})));
+  const TemporaryDirectory directory;  // for its own, which it cannot remove any more
+  Process process(Tool::words(torture({"--server", "redis", "--seconds", "1000"})),
+                  {{"TMPDIR", directory.path()}});
   ASSERT_TRUE(process.wait_for_output("s  stop ", 60s)) << process.errors();
   const auto children = children_of(process.pid());
   EXPECT_GT(children.size(), 3U);
