@@ -63,6 +63,25 @@ TEST(Torture, OfAServerThatKeepsItsData) {
   expect_clean({"--server", "redis", "--seconds", "15", "--processes", "5", "--ids", "8"});
 }
 
+TEST(Torture, OfAServerThatForgets) {  // G7
+  const json found =
+      expect_clean({"--server", "redis", "--server-data", "none", "--seconds", "15", "--processes",
+                    "5", "--ids", "8", "--faults", "kill,stop,restart,wipe"});
+  EXPECT_GT(found.at("events").at("restored"), 0);
+  EXPECT_GT(found.at("calls").at("acquire/holding_back"), 0);
+}
+
+TEST(Torture, OfAReplicaThatLacksTheLastGrants) {  // G7
+  expect_clean({"--server", "redis", "--server-data", "replica", "--seconds", "15", "--processes",
+                "5", "--ids", "8", "--faults", "kill,leave,promote"});
+}
+
+TEST(Torture, OfAFileThatIsDeletedAndReplaced) {  // G7
+  const json found = expect_clean({"--server", "sqlite", "--seconds", "20", "--processes", "5",
+                                   "--ids", "8", "--faults", "kill,leave,delete,replace"});
+  EXPECT_GT(found.at("events").at("restored"), 0);
+}
+
 TEST(Torture, OfAServersClock) {
   expect_clean({"--server", "redis", "--seconds", "8", "--processes", "5", "--faults",
                 "kill,leave,clock", "--step-clock", WORKERID_STEP_CLOCK});
