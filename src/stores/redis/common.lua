@@ -67,22 +67,25 @@ end
 -- Advances the cluster's clock, which deadlines are counted on. A wall clock steps, so one operation
 -- advances it by a quarter of the lease time at the most. The full time is credited where a boot
 -- clock, which does not step, bears it out: the same machine's at the last operation and now. What it
--- showed then is of use only if the request did not take long to come: time that had passed before it
--- was executed would count twice. Wall clocks that agree within an eighth of the lease time say so,
--- whichever of them is ahead, to within a quarter.
+-- showed is of use only if the request did not take long to come: time that had passed before it was
+-- executed would count twice. Wall clocks that agree within an eighth of the lease time say so,
+-- whichever of them is ahead, to within a quarter; and if they still agree now, the server's did not
+-- step alone.
 local function advance_clock(cluster)
   local passed = wall_ms - cluster.last_wall_ms
   local most = math.max(1, math.floor(cluster.lease_ms / 4))
   local credit = math.max(0, math.min(passed, most))
   local boot_ms = client.boot_ms
+  local agreed = math.abs(client.wall_ms - wall_ms) <= most / 2
   if client.machine ~= '' and client.machine == cluster.witness then
-    credit = math.max(credit, math.min(passed, boot_ms - cluster.witness_boot_ms))
+    if agreed then
+      credit = math.max(credit, math.min(passed, boot_ms - cluster.witness_boot_ms))
+    end
     boot_ms = math.max(boot_ms, cluster.witness_boot_ms)
   end
   cluster.clock_ms = cluster.clock_ms + credit
-  local fresh = math.abs(client.wall_ms - wall_ms) <= most / 2
   cluster.last_wall_ms, cluster.witness_boot_ms = wall_ms, boot_ms
-  cluster.witness = fresh and client.machine or ''
+  cluster.witness = agreed and client.machine or ''
 end
 
 local function read_cluster()

@@ -20,11 +20,11 @@ return operation(function()
   local owned = found and found.token == token
   local forgotten = not found or (not owned and found.epoch < epoch)
   notice_loss(cluster, epoch, history)
-  if forgotten and not holds_back(cluster) then hold_back(cluster, 0) end
   -- R2: what was written since the loss is true.
   local true_record = found and found.incarnation_began == cluster.incarnation_began
   if found and (not forgotten or true_record) then check_owner(found, token) end
   if owned and found.released then answer('released_before') end
+  if forgotten and not holds_back(cluster) then hold_back(cluster, 0) end
 
   if not found then cluster.granted = cluster.granted + 1 end
   local record = found or {
