@@ -40,6 +40,8 @@ class CustomStore final : public workerid::Store {
         candidates.longest_free = record;
       }
     }
+    if (table.cluster) candidates.fresh = table.cluster->next_fresh;
+    while (table.records.count(candidates.fresh) != 0) ++candidates.fresh;
     return write(table, workerid::rules::acquire(table.cluster, request, candidates, time()));
   }
 
@@ -48,6 +50,13 @@ class CustomStore final : public workerid::Store {
     Table& table = tables_[request.cluster];
     return write(table, workerid::rules::renew(table.cluster, request,
                                                find(table, request.worker_id), time()));
+  }
+
+  workerid::Grant do_restore(const workerid::RestoreRequest& request, milliseconds) override {
+    const std::lock_guard transaction(mutex_);
+    Table& table = tables_[request.cluster];
+    return write(table, workerid::rules::restore(table.cluster, request,
+                                                 find(table, request.grant.worker_id), time()));
   }
 
   void do_release(const workerid::ReleaseRequest& request, milliseconds) override {
@@ -63,14 +72,17 @@ class CustomStore final : public workerid::Store {
     const std::lock_guard transaction(mutex_);
     const Table& table = tables_[cluster];
     if (!table.cluster) return std::nullopt;
-    workerid::ClusterView view{table.cluster->configuration,
-                               table.cluster->last_epoch,
-                               workerid::rules::never_granted(*table.cluster),
-                               {}};
+    workerid::ClusterView view = workerid::rules::view(*table.cluster, time());
     for (const auto& [worker_id, record] : table.records) {
       view.leases.push_back(workerid::rules::view(record, time()));
     }
     return view;
+  }
+
+  // These maps forget nothing as long as they exist. A store that can lose what it acknowledged says
+  // so here, and passes a workerid::rules::History to the rules.
+  workerid::Guarantee do_guarantee(milliseconds) override {
+    return {workerid::GuaranteeLevel::exact, workerid::GuaranteeLevel::exact, {}};
   }
 
   static std::optional<Record> find(const Table& table, workerid::WorkerId worker_id) {
@@ -80,8 +92,8 @@ class CustomStore final : public workerid::Store {
 
   static workerid::Grant write(Table& table, const workerid::rules::Decision& decision) {
     table.cluster = decision.cluster;
-    table.records[decision.record.worker_id] = decision.record;
-    return decision.grant;
+    if (decision.record) table.records[decision.record->worker_id] = *decision.record;
+    return decision.answer();
   }
 
   // The store's own clock, read inside the transaction, never a client's.

@@ -5,11 +5,14 @@
 #include "lease_machine.hpp"
 
 #include <workerid/generator.hpp>
+#include <workerid/rules.hpp>
 
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <unistd.h>
 #include <utility>
@@ -68,28 +71,23 @@ class GeneratorCore {
   int identity_descriptor() const noexcept { return identity_.descriptor(); }
 
   Assignment get_id(milliseconds wait) {
-    const Acquired acquired = acquire(wait);
-    if (acquired.claim) {
-      const std::lock_guard lock(mutex_);
-      explicit_claim_ = {acquired.claim, acquired.token, acquired.machine.validity().boot};
-    }
-    return {acquired.machine.grant().worker_id, acquired.token};
+    Acquired acquired = acquire(wait);
+    const Grant& grant = acquired.machine.grant();
+    const Token token = acquired.origin.token;
+    const std::lock_guard lock(mutex_);
+    drop_ended(clock_->now());
+    explicit_leases_[token] = {std::move(acquired.origin), grant, acquired.machine.validity(),
+                               std::move(acquired.claim)};
+    return {grant.worker_id, token};
   }
 
   std::shared_ptr<LeaseControl> lease(milliseconds wait) {
     Acquired acquired = acquire(wait);
-    return keeper_->keep(cluster_, acquired.token, std::move(acquired.machine),
+    return keeper_->keep(std::move(acquired.origin), std::move(acquired.machine),
                          std::move(acquired.claim));
   }
 
-  void renew(WorkerId worker_id, const Token& token) {
-    check_process();
-    const Moment now = clock_->now();
-    const Grant grant = store_->renew(
-        {cluster_, worker_id, token, Renewal::strict, client_time(now)}, timing_.attempt);
-    const std::lock_guard lock(mutex_);
-    if (explicit_claim_.token == token) explicit_claim_.until = now.boot + grant.lease_time;
-  }
+  void renew(WorkerId worker_id, const Token& token);
 
   void release(WorkerId worker_id, const Token& token) {
     check_process();
@@ -101,15 +99,19 @@ class GeneratorCore {
                      .client = client_time(clock_->now())},
                     timing_.attempt);
     const std::lock_guard lock(mutex_);
-    if (explicit_claim_.token == token) explicit_claim_ = {};
+    explicit_leases_.erase(token);
   }
 
   ClusterView inspect() {
     check_process();
     auto view = store_->inspect(cluster_, std::chrono::seconds{5});
     if (view) return *std::move(view);
-    const WorkerId whole = configuration_.max_worker_id - configuration_.min_worker_id + 1;
-    return {configuration_, 0, whole, {}};
+    return rules::view(rules::new_cluster(configuration_), {});
+  }
+
+  Guarantee guarantee() {
+    check_process();
+    return store_->guarantee(std::chrono::seconds{5});
   }
 
  private:
@@ -119,14 +121,17 @@ class GeneratorCore {
 
   struct Acquired {
     LeaseMachine machine;
-    Token token;
+    AcquireRequest origin;
     Claim claim;
   };
 
-  struct ExplicitClaim {
+  // A lease that the caller renews. It is remembered while it is valid: who is valid may register it
+  // anew with a store that forgot it (G7).
+  struct ExplicitLease {
+    AcquireRequest origin;
+    Grant grant;
+    LeaseMachine::Validity validity;
     Claim claim;
-    Token token;
-    BootTime until;  // when its holder has stopped, at the latest
   };
 
   void check_process() const {
@@ -138,7 +143,9 @@ class GeneratorCore {
   Acquired acquire(milliseconds wait);
   void lock_identity(BootTime give_up);
   Claim claim_name();
-  AcquireRequest request_for(const Token& token, const Claim& claim) const;
+  AcquireRequest request_for(const Claim& claim);
+  std::optional<ExplicitLease> valid_lease(const Token& token, const Moment& now);
+  void drop_ended(const Moment& now);
 
   const ForkGuard fork_guard_;
   const std::shared_ptr<Store> store_;
@@ -153,7 +160,8 @@ class GeneratorCore {
   std::mutex mutex_;
   Identity identity_;
   std::weak_ptr<void> name_claim_;
-  ExplicitClaim explicit_claim_;
+  std::map<Token, ExplicitLease> explicit_leases_;
+  std::uint64_t seen_epoch_ = 0;
 };
 
 GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
@@ -165,8 +173,7 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
   lock_identity(start.boot + wait);
 
   const Claim claim = claim_name();
-  const Token token = Token::random();
-  AcquireRequest request = request_for(token, claim);
+  AcquireRequest request = request_for(claim);
   LeaseMachine machine(configuration_.lease_time, random_seed(), start, wait);
   Wakeup nobody;
   while (machine.state() == LeaseMachine::State::acquiring) {
@@ -185,7 +192,56 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
     }
   }
   if (machine.state() == LeaseMachine::State::failed) throw Error(*machine.error());
-  return {std::move(machine), token, claim};
+  const std::lock_guard lock(mutex_);
+  seen_epoch_ = std::max(seen_epoch_, machine.grant().epoch);
+  return {std::move(machine), std::move(request), claim};
+}
+
+// A lease that still runs is renewed as one that renews itself is: the store extends it also while it
+// holds back, and where it forgot it, it is registered anew (G7).
+void GeneratorCore::renew(WorkerId worker_id, const Token& token) {
+  check_process();
+  const Moment before = clock_->now();
+  std::optional<ExplicitLease> lease = valid_lease(token, before);
+  const bool known = lease && lease->grant.worker_id == worker_id;
+  const RenewRequest request{cluster_, worker_id, token, known ? Renewal::held : Renewal::strict,
+                             client_time(before)};
+  if (!known) {
+    store_->renew(request, timing_.attempt);
+    return;
+  }
+  Moment anchor = before;
+  Grant grant;
+  try {
+    grant = store_->renew(request, timing_.attempt);
+  } catch (const Error& error) {
+    anchor = clock_->now();
+    if (!ends_ownership(error.error_code()) || !lease->validity.covers(anchor)) throw;
+    grant = store_->restore(restore_request(lease->origin, lease->grant, anchor), timing_.attempt);
+  }
+  if (!lease->validity.covers(clock_->now())) {
+    throw Error(ErrorCode::token_expired, "worker ID " + std::to_string(worker_id) +
+                                              " of cluster \"" + cluster_ +
+                                              "\": its lease ended before the store answered");
+  }
+  lease->grant = grant;
+  lease->validity = {anchor.boot + grant.lease_time, anchor.wall + grant.lease_time};
+  const std::lock_guard lock(mutex_);
+  const auto place = explicit_leases_.find(token);
+  if (place != explicit_leases_.end()) place->second = *std::move(lease);
+}
+
+std::optional<GeneratorCore::ExplicitLease> GeneratorCore::valid_lease(const Token& token,
+                                                                       const Moment& now) {
+  const std::lock_guard lock(mutex_);
+  drop_ended(now);
+  const auto place = explicit_leases_.find(token);
+  return place == explicit_leases_.end() ? std::nullopt : std::optional{place->second};
+}
+
+void GeneratorCore::drop_ended(const Moment& now) {
+  std::erase_if(explicit_leases_,
+                [&](const auto& lease) { return !lease.second.validity.covers(now); });
 }
 
 // Whoever ran before may be ending just now: waits for it as long as for an ID.
@@ -211,21 +267,27 @@ void GeneratorCore::lock_identity(BootTime give_up) {
 GeneratorCore::Claim GeneratorCore::claim_name() {
   if (options_.instance.empty() && options_.identity_file.empty()) return nullptr;
   const std::lock_guard lock(mutex_);
-  if (explicit_claim_.claim && clock_->now().boot >= explicit_claim_.until) explicit_claim_ = {};
+  drop_ended(clock_->now());
   if (!name_claim_.expired()) return nullptr;
   auto claim = std::make_shared<char>();
   name_claim_ = claim;
   return claim;
 }
 
-AcquireRequest GeneratorCore::request_for(const Token& token, const Claim& claim) const {
+AcquireRequest GeneratorCore::request_for(const Claim& claim) {
   AcquireRequest request{.cluster = cluster_,
                          .configuration = configuration_,
-                         .token = token,
+                         .token = Token::random(),
                          .instance = {},
                          .takeover = false,
                          .owner = owner_,
+                         .fresh = options_.fresh,
+                         .seen_epoch = 0,
                          .client = {}};
+  {
+    const std::lock_guard lock(mutex_);
+    request.seen_epoch = seen_epoch_;
+  }
   if (!claim) return request;
   request.instance = options_.instance;
   request.takeover = options_.takeover;
@@ -273,6 +335,10 @@ void Generator::release(WorkerId worker_id, const Token& token) {
 
 Lease Generator::lease(std::chrono::milliseconds wait) {
   return Lease(core_->lease(wait));
+}
+
+Guarantee Generator::guarantee() {
+  return core_->guarantee();
 }
 
 ClusterView Generator::inspect() {

@@ -127,12 +127,22 @@ ClientTime client_time(const Moment& moment) {
   return {moment, machine};
 }
 
-LeaseControl::LeaseControl(Keeper& keeper, std::string cluster, Token token, LeaseMachine machine,
+RestoreRequest restore_request(const AcquireRequest& origin, const Grant& grant,
+                               const Moment& moment) {
+  return {.cluster = origin.cluster,
+          .configuration = origin.configuration,
+          .token = origin.token,
+          .grant = grant,
+          .instance = origin.instance,
+          .owner = origin.owner,
+          .client = client_time(moment)};
+}
+
+LeaseControl::LeaseControl(Keeper& keeper, AcquireRequest origin, LeaseMachine machine,
                            std::shared_ptr<void> claim)
     : keeper_(keeper),
       clock_(keeper.clock()),
-      cluster_(std::move(cluster)),
-      token_(token),
+      origin_(std::move(origin)),
       worker_id_(machine.grant().worker_id),
       machine_(std::move(machine)),
       claim_(std::move(claim)) {
@@ -233,6 +243,13 @@ struct Keeper::Shared {
       const auto answer = call([&] { return store->renew(request, renew->timeout); });
       lock.lock();
       finish(lock, lease, answer);
+    } else if (const auto* restore = std::get_if<LeaseMachine::Restore>(&action)) {
+      unschedule(*lease);
+      const RestoreRequest request = restore_request(lease->origin_, lease->machine_.grant(), now);
+      lock.unlock();
+      const auto answer = call([&] { return store->restore(request, restore->timeout); });
+      lock.lock();
+      finish(lock, lease, answer);
     } else {
       forget(*lease);
     }
@@ -292,10 +309,10 @@ const std::shared_ptr<Clock>& Keeper::clock() const noexcept {
   return shared_->clock;
 }
 
-std::shared_ptr<LeaseControl> Keeper::keep(const std::string& cluster, const Token& token,
-                                           LeaseMachine machine, std::shared_ptr<void> claim) {
-  auto lease =
-      std::make_shared<LeaseControl>(*this, cluster, token, std::move(machine), std::move(claim));
+std::shared_ptr<LeaseControl> Keeper::keep(AcquireRequest origin, LeaseMachine machine,
+                                           std::shared_ptr<void> claim) {
+  auto lease = std::make_shared<LeaseControl>(*this, std::move(origin), std::move(machine),
+                                              std::move(claim));
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->tell(*lease);

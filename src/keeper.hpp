@@ -47,21 +47,25 @@ void leave_to_parent(std::shared_ptr<void> object);
 // Who sent a request and when; shared by all requests of a generator.
 ClientTime client_time(const Moment& moment);
 
+// Registers anew what `origin` was granted.
+RestoreRequest restore_request(const AcquireRequest& origin, const Grant& grant,
+                               const Moment& moment);
+
 class Keeper;
 
 // One lease: what its holder reads at every use, and the machine behind it.
 class LeaseControl {
  public:
-  // `claim` is let go when the lease ends: see GeneratorCore.
-  LeaseControl(Keeper& keeper, std::string cluster, Token token, LeaseMachine machine,
+  // `origin` is what the lease was acquired with. `claim` is let go when it ends: see GeneratorCore.
+  LeaseControl(Keeper& keeper, AcquireRequest origin, LeaseMachine machine,
                std::shared_ptr<void> claim);
 
   bool forked() const noexcept { return fork_guard_.forked(); }
   bool held() const noexcept;
   Lease::State state() const noexcept;
 
-  const std::string& cluster() const noexcept { return cluster_; }
-  const Token& token() const noexcept { return token_; }
+  const std::string& cluster() const noexcept { return origin_.cluster; }
+  const Token& token() const noexcept { return origin_.token; }
   WorkerId worker_id() const noexcept { return worker_id_; }
   std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
   BootTime valid_until() const noexcept;
@@ -80,8 +84,7 @@ class LeaseControl {
   const ForkGuard fork_guard_;
   Keeper& keeper_;  // kept alive by the handle that Keeper::keep returns
   const std::shared_ptr<const Clock> clock_;
-  const std::string cluster_;
-  const Token token_;
+  const AcquireRequest origin_;
   const WorkerId worker_id_;
 
   // Read at every use, without a lock.
@@ -113,8 +116,8 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
 
   // Takes over a lease that was just acquired. What is returned keeps this object alive, which the
   // keeper's own references do not: so its thread ends before its last user's destructor returns.
-  std::shared_ptr<LeaseControl> keep(const std::string& cluster, const Token& token,
-                                     LeaseMachine machine, std::shared_ptr<void> claim);
+  std::shared_ptr<LeaseControl> keep(AcquireRequest origin, LeaseMachine machine,
+                                     std::shared_ptr<void> claim);
 
   // Ends a lease; release blocks until the store answered or the machine gives up, and returns why
   // it did.

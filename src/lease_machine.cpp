@@ -18,14 +18,13 @@ milliseconds at_least_one_ms(nanoseconds time) {
   return std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(time));
 }
 
-// The store says that the token owns nothing any more: final (G3).
+}  // namespace
+
 bool ends_ownership(ErrorCode code) {
   return code == ErrorCode::token_mismatch || code == ErrorCode::not_assigned ||
          code == ErrorCode::token_expired || code == ErrorCode::invalid_worker_id ||
          code == ErrorCode::invalid_token;
 }
-
-}  // namespace
 
 Timing::Timing(nanoseconds validity_time)
     : validity(validity_time),
@@ -45,6 +44,7 @@ LeaseMachine::LeaseMachine(milliseconds lease_time, std::uint64_t seed, const Mo
 LeaseMachine::Action LeaseMachine::next(const Moment& now) {
   if (state_ == State::held && !validity_.covers(now)) {
     state_ = State::suspended;
+    unknown_ = false;
     notice(Event::Kind::suspended);
     next_attempt_ = std::min(next_attempt_, now.boot);
   }
@@ -64,6 +64,7 @@ LeaseMachine::Action LeaseMachine::next(const Moment& now) {
       if (due) {
         anchor_ = now;
         renewal_ = state_ == State::held ? Renewal::held : Renewal::resume;
+        if (unknown_) return Restore{timing_.attempt};
         return Renew{renewal_, timing_.attempt};
       }
       BootTime until = std::min(next_attempt_, now.boot + timing_.look);
@@ -103,9 +104,10 @@ void LeaseMachine::answered(const Grant& grant, const Moment& now) {
       next_attempt_ = now.boot;
     } else {
       const nanoseconds latency = now.boot - anchor_->boot;
+      const bool restored = unknown_;
       extend(grant, now);
       if (before == State::held) {
-        notice(Event::Kind::renewed, latency);
+        notice(restored ? Event::Kind::restored : Event::Kind::renewed, latency);
       } else if (state_ == State::held) {
         notice(Event::Kind::resumed, latency);
       }
@@ -167,6 +169,12 @@ void LeaseMachine::acquire_failed(const Error& error, const Moment& now) {
 
 void LeaseMachine::renew_failed(const Error& error, const Moment& now) {
   if (ends_ownership(error.error_code())) {
+    // Who is valid owns the ID; a store that does not know it may have forgotten (G7).
+    if (!unknown_ && renewal_ == Renewal::held && validity_.covers(now)) {
+      unknown_ = true;
+      next_attempt_ = now.boot;
+      return;
+    }
     error_ = error;
     end(State::lost);
     notice(Event::Kind::lost, {}, error);
@@ -214,6 +222,7 @@ void LeaseMachine::extend(const Grant& grant, const Moment& now) {
   validity_.boot = std::max(validity_.boot, anchor_->boot + timing_.validity);
   validity_.wall = anchor_->wall + std::chrono::floor<milliseconds>(timing_.validity);
   state_ = validity_.covers(now) ? State::held : State::suspended;
+  unknown_ = false;
   attempts_ = 0;
   warn_at_ = anchor_->boot + timing_.warn_after;
   const nanoseconds jitter = timing_.renew_after / 10;

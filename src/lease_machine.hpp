@@ -22,6 +22,9 @@
 
 namespace workerid::detail {
 
+// The store says that the token owns nothing any more: final (G3), unless the store forgot (G7).
+bool ends_ownership(ErrorCode code);
+
 // The times of a lease's life, as parts of its validity V.
 struct Timing {
   explicit Timing(std::chrono::nanoseconds validity_time);
@@ -49,6 +52,10 @@ class LeaseMachine {
     Renewal renewal;
     std::chrono::milliseconds timeout;
   };
+  // The store does not know the lease, though its validity runs.
+  struct Restore {
+    std::chrono::milliseconds timeout;
+  };
   struct Release {
     std::chrono::milliseconds timeout;
   };
@@ -58,7 +65,7 @@ class LeaseMachine {
   };
   // Nothing to do ever.
   struct Done {};
-  using Action = std::variant<Acquire, Renew, Release, Wait, Done>;
+  using Action = std::variant<Acquire, Renew, Restore, Release, Wait, Done>;
 
   struct Notice {
     Event::Kind kind;
@@ -81,8 +88,8 @@ class LeaseMachine {
   // What to do at `now`. A request in its answer is under way until answered() or failed().
   Action next(const Moment& now);
 
-  // The request under way was answered: an acquisition or a renewal with a grant, a release
-  // without.
+  // The request under way was answered: an acquisition, a renewal or a restoration with a grant, a
+  // release without.
   void answered(const Grant& grant, const Moment& now);
   void answered_release(const Moment& now);
   void failed(const Error& error, const Moment& now);
@@ -121,6 +128,7 @@ class LeaseMachine {
 
   std::optional<Moment> anchor_;     // of the request under way
   Renewal renewal_ = Renewal::held;  // the last one that was sent
+  bool unknown_ = false;             // the store said so, though the validity runs
   BootTime next_attempt_;            // when the next request is due
   BootTime give_up_;                 // when acquiring or releasing is over
   std::optional<BootTime> warn_at_;  // until the early warning was given

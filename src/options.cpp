@@ -61,6 +61,8 @@ std::string_view name(Event::Kind kind) noexcept {
       return "suspended";
     case Event::Kind::resumed:
       return "resumed";
+    case Event::Kind::restored:
+      return "restored";
     case Event::Kind::lost:
       return "lost";
     case Event::Kind::released:

@@ -37,74 +37,159 @@ std::uint64_t next_epoch(const Cluster& cluster, const StoreTime& time) {
 }
 
 // Never shortens: what an earlier, longer promise gave still holds.
-void extend(Record& record, const Configuration& configuration, const ClientTime& client,
+void extend(Record& record, const Cluster& cluster, const ClientTime& client,
             const StoreTime& time) {
+  const Configuration& configuration = cluster.configuration;
   const milliseconds lease_end = time.now + configuration.lease_time;
   record.lease_end = std::max(record.lease_end, lease_end);
   record.free_at = std::max(record.free_at, lease_end + configuration.reuse_delay);
   record.reserved.last_ms = std::max(
       record.reserved.last_ms, believed_wall_ms(client, time) + configuration.lease_time.count());
+  record.incarnation_began = cluster.incarnation_began;
 }
 
 // A new grant of the record's ID: a greater epoch, and timestamps above all that were reserved.
 void grant_anew(Record& record, Cluster& cluster, const ClientTime& client, const StoreTime& time) {
   record.epoch = cluster.last_epoch = next_epoch(cluster, time);
-  record.reserved.first_ms =
-      std::max(record.reserved.last_ms + 1, believed_wall_ms(client, time));  // G8
+  record.reserved.first_ms = std::max({record.reserved.last_ms, cluster.lost_timestamps_ms,
+                                       believed_wall_ms(client, time) - 1}) +
+                             1;  // G8
   record.reserved.last_ms = record.reserved.first_ms + cluster.configuration.lease_time.count();
-  extend(record, cluster.configuration, client, time);
+  extend(record, cluster, client, time);
 }
 
-Grant grant_of(const Record& record, const Cluster& cluster) {
-  return {record.worker_id, record.epoch, record.reserved, cluster.configuration.lease_time};
+// Something may have been lost: whoever holds an ID has until then to register it anew (G7).
+void hold_back(Cluster& cluster, milliseconds wait, const StoreTime& time) {
+  cluster.incarnation_began = cluster.last_epoch = next_epoch(cluster, time);
+  cluster.hold_back_until = time.now + wait;
+  // The most that a lost grant can have reserved.
+  const auto latest = time.wall + largest_clock_lead + cluster.configuration.lease_time;
+  cluster.lost_timestamps_ms =
+      std::max<std::int64_t>(cluster.lost_timestamps_ms, latest.time_since_epoch().count());
+}
+
+bool holds_back(const Cluster& cluster, const StoreTime& time) {
+  return time.now < cluster.hold_back_until;
+}
+
+// Compares the store with what was noted of it, and holds back if it forgot or went back (G7).
+// `seen_epoch` is a witness: a store that granted it once and does not know it now went back.
+void notice_loss(Cluster& cluster, std::uint64_t seen_epoch, const StoreTime& time,
+                 const History& history) {
+  const bool known = !history.incarnation.empty() && !cluster.incarnation.empty();
+  const bool another = known && history.incarnation != cluster.incarnation;
+  const bool went_back = seen_epoch > cluster.last_epoch;
+  if (!history.incarnation.empty()) cluster.incarnation = history.incarnation;
+  cluster.last_epoch = std::max(cluster.last_epoch, seen_epoch);  // G4
+  if (another || went_back) hold_back(cluster, hold_back_time(cluster.configuration), time);
+}
+
+Decision refuse_holding_back(const Cluster& cluster, const std::string& name,
+                             const StoreTime& time) {
+  const milliseconds left = cluster.hold_back_until - time.now;
+  std::string facts = "cluster " + quoted(name) + ": the store may have lost data, so for " +
+                      std::to_string(left.count()) +
+                      " ms more nothing is granted, and those who still hold an ID keep it";
+  if (cluster.granted == 0) {
+    facts +=
+        "; if nobody holds an ID of this cluster, as when it is used for the first time, say "
+        "so: Options::fresh, or workerid --fresh";
+  }
+  return {cluster, std::nullopt, Error(ErrorCode::holding_back, facts, left)};
 }
 
 bool grantable(const Record& record, const StoreTime& time) {
   return time.now >= record.free_at;
 }
 
+std::string lease_text(WorkerId worker_id, const std::string& cluster) {
+  return "worker ID " + std::to_string(worker_id) + " of cluster " + quoted(cluster);
+}
+
+void check_range(const Configuration& configuration, WorkerId worker_id, const std::string& name) {
+  if (worker_id >= configuration.min_worker_id && worker_id <= configuration.max_worker_id) return;
+  throw Error(ErrorCode::invalid_worker_id,
+              lease_text(worker_id, name) + ": the cluster's worker IDs are " +
+                  std::to_string(configuration.min_worker_id) + " to " +
+                  std::to_string(configuration.max_worker_id));
+}
+
+void check_owner(const Record& record, const Token& token, const std::string& name) {
+  if (record.token == token) return;
+  const std::string which = lease_text(record.worker_id, name);
+  throw record.released
+      ? Error(ErrorCode::not_assigned, which + ": it was granted to another and released")
+      : Error(ErrorCode::token_mismatch,
+              which + ": it was granted to another, under epoch " + std::to_string(record.epoch));
+}
+
 // Finds the record that renew and release are about, or says why there is none (G3).
 const Record& owned_record(const std::optional<Cluster>& cluster, const std::string& name,
                            WorkerId worker_id, const Token& token,
                            const std::optional<Record>& record) {
-  const std::string which =
-      "worker ID " + std::to_string(worker_id) + " of cluster " + quoted(name);
   if (!cluster) {
-    throw Error(ErrorCode::not_assigned, which + ": the store knows no cluster of this name");
+    throw Error(ErrorCode::not_assigned,
+                lease_text(worker_id, name) + ": the store knows no cluster of this name");
   }
-  const Configuration& configuration = cluster->configuration;
-  if (worker_id < configuration.min_worker_id || worker_id > configuration.max_worker_id) {
-    throw Error(ErrorCode::invalid_worker_id, which + ": the cluster's worker IDs are " +
-                                                  std::to_string(configuration.min_worker_id) +
-                                                  " to " +
-                                                  std::to_string(configuration.max_worker_id));
+  check_range(cluster->configuration, worker_id, name);
+  if (!record) {
+    throw Error(ErrorCode::not_assigned, lease_text(worker_id, name) + ": it was never granted");
   }
-  if (!record) throw Error(ErrorCode::not_assigned, which + ": it was never granted");
-  if (record->token != token) {
-    throw record->released
-        ? Error(ErrorCode::not_assigned, which + ": it was granted to another and released")
-        : Error(ErrorCode::token_mismatch, which + ": it was granted to another, under epoch " +
-                                               std::to_string(record->epoch));
-  }
+  check_owner(*record, token, name);
   return *record;
+}
+
+void check_not_released(const Record& record, const std::string& name) {
+  if (!record.released) return;
+  throw Error(ErrorCode::not_assigned, lease_text(record.worker_id, name) + ": it was released");
 }
 
 void refuse_ended(const Record& record, const std::string& cluster, const StoreTime& time) {
   if (time.now < record.lease_end) return;
   throw Error(ErrorCode::token_expired,
-              "worker ID " + std::to_string(record.worker_id) + " of cluster " + quoted(cluster) +
-                  ": its lease ended " + std::to_string((time.now - record.lease_end).count()) +
-                  " ms ago");
+              lease_text(record.worker_id, cluster) + ": its lease ended " +
+                  std::to_string((time.now - record.lease_end).count()) + " ms ago");
 }
 
 }  // namespace
 
 Cluster new_cluster(const Configuration& configuration) {
-  return {configuration, 0, configuration.min_worker_id};
+  Cluster cluster;
+  cluster.configuration = configuration;
+  cluster.next_fresh = configuration.min_worker_id;
+  return cluster;
+}
+
+milliseconds hold_back_time(const Configuration& configuration) {
+  return configuration.lease_time + configuration.reuse_delay;
+}
+
+void LeaseClock::advance(milliseconds lease_time, WallTime wall, const ClientTime& client) {
+  const milliseconds passed = wall - last_wall;
+  const milliseconds most = std::max(milliseconds{1}, lease_time / 4);
+  milliseconds credit = std::clamp(passed, milliseconds{0}, most);
+  BootTime boot = client.moment.boot;
+  if (!client.machine.empty() && client.machine == witness) {
+    credit =
+        std::max(credit, std::min(passed, std::chrono::floor<milliseconds>(boot - witness_boot)));
+    boot = std::max(boot, witness_boot);
+  }
+  now += credit;
+  // What a boot clock showed is of use only if the request did not take long to come: time that had
+  // passed before it was executed would count twice. Wall clocks that agree say so.
+  const bool fresh = std::chrono::abs(client.moment.wall - wall) <= most / 2;
+  last_wall = wall;
+  witness_boot = boot;
+  witness = fresh ? client.machine : std::string{};
+}
+
+Grant Decision::answer() const {
+  if (refusal) throw Error(*refusal);
+  return {record->worker_id, record->epoch, record->reserved, cluster.configuration.lease_time};
 }
 
 Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& request,
-                 const Candidates& candidates, const StoreTime& time) {
+                 const Candidates& candidates, const StoreTime& time, const History& history) {
   Cluster cluster = stored.value_or(new_cluster(request.configuration));
   const std::string which = "cluster " + quoted(request.cluster);
   if (cluster.configuration != request.configuration) {
@@ -113,22 +198,40 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
                                                        text(request.configuration));
   }
 
+  notice_loss(cluster, request.seen_epoch, time, history);
+  if (!stored && history.lost_ago) {
+    const milliseconds left = hold_back_time(cluster.configuration) - *history.lost_ago;
+    if (left > milliseconds::zero()) hold_back(cluster, left, time);
+  }
+  if (request.fresh && cluster.granted == 0) {  // A restored lease would belie it.
+    cluster.hold_back_until = time.now;
+    cluster.lost_timestamps_ms = 0;
+  }
+  if (holds_back(cluster, time)) return refuse_holding_back(cluster, request.cluster, time);
+
   if (candidates.same_token) {  // G5: the same grant again
     Record record = *candidates.same_token;
     if (record.released) {
       throw Error(ErrorCode::invalid_token,
                   which + ": the lease of this token was released; a token serves one acquisition");
     }
-    extend(record, cluster.configuration, request.client, time);
-    return {cluster, record, grant_of(record, cluster)};
+    extend(record, cluster, request.client, time);
+    return {cluster, record};
   }
+
+  const WorkerId fresh = stored ? candidates.fresh : cluster.next_fresh;
+  if (fresh < cluster.next_fresh) {
+    throw Error(ErrorCode::corrupt_record, which + ": the lowest ID without a record is not given");
+  }
+  cluster.next_fresh = fresh;
 
   Record record;
   if (candidates.same_instance &&
       (request.takeover || grantable(*candidates.same_instance, time))) {
     record = *candidates.same_instance;
-  } else if (cluster.next_fresh <= cluster.configuration.max_worker_id) {
+  } else if (fresh <= cluster.configuration.max_worker_id) {
     record.worker_id = cluster.next_fresh++;
+    ++cluster.granted;
   } else if (candidates.longest_free && grantable(*candidates.longest_free, time)) {
     record = *candidates.longest_free;
   } else {
@@ -153,25 +256,57 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
   // A takeover shortens what was promised to a holder that is known to be gone.
   record.lease_end = record.free_at = time.now;
   grant_anew(record, cluster, request.client, time);
-  return {cluster, record, grant_of(record, cluster)};
+  return {cluster, record};
 }
 
 Decision renew(const std::optional<Cluster>& stored, const RenewRequest& request,
-               const std::optional<Record>& found, const StoreTime& time) {
+               const std::optional<Record>& found, const StoreTime& time, const History& history) {
   Record record = owned_record(stored, request.cluster, request.worker_id, request.token, found);
   Cluster cluster = *stored;
-  if (record.released) {
-    throw Error(ErrorCode::not_assigned, "worker ID " + std::to_string(request.worker_id) +
-                                             " of cluster " + quoted(request.cluster) +
-                                             ": it was released");
+  check_not_released(record, request.cluster);
+  // Only who is known to be valid may be extended while others may hold the ID (R3).
+  if (request.renewal != Renewal::held) {
+    notice_loss(cluster, 0, time, history);
+    if (holds_back(cluster, time)) return refuse_holding_back(cluster, request.cluster, time);
   }
   if (request.renewal == Renewal::strict) refuse_ended(record, request.cluster, time);
   if (request.renewal == Renewal::resume) {
     grant_anew(record, cluster, request.client, time);
   } else {
-    extend(record, cluster.configuration, request.client, time);
+    extend(record, cluster, request.client, time);
   }
-  return {cluster, record, grant_of(record, cluster)};
+  return {cluster, record};
+}
+
+Decision restore(const std::optional<Cluster>& stored, const RestoreRequest& request,
+                 const std::optional<Record>& found, const StoreTime& time,
+                 const History& history) {
+  const auto& [worker_id, epoch, reserved, lease_time] = request.grant;
+  Cluster cluster = stored.value_or(new_cluster(request.configuration));
+  check_range(cluster.configuration, worker_id, request.cluster);
+
+  const bool owned = found && found->token == request.token;
+  const bool forgotten = !found || (!owned && found->epoch < epoch);
+  notice_loss(cluster, epoch, time, history);
+  if (forgotten && !holds_back(cluster, time)) {
+    hold_back(cluster, hold_back_time(cluster.configuration), time);
+  }
+  // R2: what was written since the loss is true.
+  const bool true_record = found && found->incarnation_began == cluster.incarnation_began;
+  if (found && (!forgotten || true_record)) check_owner(*found, request.token, request.cluster);
+  if (owned) check_not_released(*found, request.cluster);
+
+  if (!found) ++cluster.granted;
+  Record record = found.value_or(Record{});
+  record.worker_id = worker_id;
+  record.token = request.token;
+  record.epoch = std::max(record.epoch, epoch);
+  record.instance = request.instance;
+  record.owner = request.owner;
+  record.released = false;
+  record.reserved = {reserved.first_ms, std::max(record.reserved.last_ms, reserved.last_ms)};
+  extend(record, cluster, request.client, time);
+  return {cluster, record};
 }
 
 std::optional<Record> release(const std::optional<Cluster>& cluster, const ReleaseRequest& request,
@@ -214,8 +349,14 @@ LeaseView view(const Record& record, const StoreTime& time) {
   return view;
 }
 
-WorkerId never_granted(const Cluster& cluster) {
-  return cluster.configuration.max_worker_id - cluster.next_fresh + 1;
+ClusterView view(const Cluster& cluster, const StoreTime& time) {
+  const Configuration& configuration = cluster.configuration;
+  const WorkerId all = configuration.max_worker_id - configuration.min_worker_id + 1;
+  return {.configuration = configuration,
+          .last_epoch = cluster.last_epoch,
+          .never_granted = all - cluster.granted,
+          .hold_back = std::max(milliseconds{0}, cluster.hold_back_until - time.now),
+          .leases = {}};
 }
 
 }  // namespace workerid::rules

@@ -54,7 +54,9 @@ Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id
     throw corrupt("worker ID " + std::to_string(grant.worker_id) + ", outside " +
                   std::to_string(min_worker_id) + " to " + std::to_string(max_worker_id));
   }
-  if (grant.epoch == 0) throw corrupt("epoch 0");
+  if (grant.epoch == 0 || grant.epoch > largest_epoch) {
+    throw corrupt("epoch " + std::to_string(grant.epoch));
+  }
   if (grant.lease_time <= milliseconds::zero()) {
     throw corrupt("a lease of " + std::to_string(grant.lease_time.count()) + " ms");
   }
@@ -95,6 +97,18 @@ std::string_view name(LeaseState state) noexcept {
       return "cooling_down";
     case LeaseState::free:
       return "free";
+  }
+  return "unknown";
+}
+
+std::string_view name(GuaranteeLevel level) noexcept {
+  switch (level) {
+    case GuaranteeLevel::exact:
+      return "exact";
+    case GuaranteeLevel::conditional:
+      return "conditional";
+    case GuaranteeLevel::best_effort:
+      return "best_effort";
   }
   return "unknown";
 }
@@ -165,6 +179,17 @@ Grant Store::renew(const RenewRequest& request, milliseconds timeout) {
   return checked(do_renew(request, timeout), request.worker_id, request.worker_id, description());
 }
 
+Grant Store::restore(const RestoreRequest& request, milliseconds timeout) {
+  check_process();
+  const WorkerId worker_id = request.grant.worker_id;
+  check_lease(request.cluster, worker_id, request.token, timeout);
+  check_configuration(request.configuration);
+  check_text("the instance", request.instance, longest_text);
+  check_text("the owner", request.owner, longest_text);
+  checked(request.grant, worker_id, worker_id, "the request's store");
+  return checked(do_restore(request, timeout), worker_id, worker_id, description());
+}
+
 void Store::release(const ReleaseRequest& request, milliseconds timeout) {
   check_process();
   check_lease(request.cluster, request.worker_id, request.token, timeout);
@@ -176,6 +201,12 @@ std::optional<ClusterView> Store::inspect(const std::string& cluster, millisecon
   check_cluster_name(cluster);
   check_timeout(timeout);
   return do_inspect(cluster, timeout);
+}
+
+Guarantee Store::guarantee(milliseconds timeout) {
+  check_process();
+  check_timeout(timeout);
+  return do_guarantee(timeout);
 }
 
 ForwardingStore::ForwardingStore(std::shared_ptr<Store> next) : next_(std::move(next)) {
@@ -190,6 +221,10 @@ Grant ForwardingStore::do_renew(const RenewRequest& request, milliseconds timeou
   return next_->renew(request, timeout);
 }
 
+Grant ForwardingStore::do_restore(const RestoreRequest& request, milliseconds timeout) {
+  return next_->restore(request, timeout);
+}
+
 void ForwardingStore::do_release(const ReleaseRequest& request, milliseconds timeout) {
   next_->release(request, timeout);
 }
@@ -197,6 +232,10 @@ void ForwardingStore::do_release(const ReleaseRequest& request, milliseconds tim
 std::optional<ClusterView> ForwardingStore::do_inspect(const std::string& cluster,
                                                        milliseconds timeout) {
   return next_->inspect(cluster, timeout);
+}
+
+Guarantee ForwardingStore::do_guarantee(milliseconds timeout) {
+  return next_->guarantee(timeout);
 }
 
 }  // namespace workerid

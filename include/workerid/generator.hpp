@@ -56,7 +56,7 @@ class Generator {
   Assignment get_id(std::chrono::milliseconds wait = default_wait);
 
   /// Extends the lease by the lease time, counted from before this call. Never revives one that has
-  /// ended.
+  /// ended. A lease of this Generator that still runs is registered anew if the store forgot it (G7).
   /// Errors: `token_expired`, `token_mismatch`, `not_assigned`, `invalid_worker_id`, `invalid_token`
   /// (empty), and those of every `Store` verb. Blocks for one attempt.
   void renew(WorkerId worker_id, const Token& token);
@@ -71,6 +71,10 @@ class Generator {
   /// The cluster as the store sees it; with this Generator's configuration and no leases if it was
   /// never used. Errors: those of every `Store` verb. Blocks for 5 s at the most.
   ClusterView inspect();
+
+  /// How far the promises hold on this store as it is set up now (G13). Errors: those of every
+  /// `Store` verb. Blocks for 5 s at the most.
+  Guarantee guarantee();
 
   const std::string& cluster() const noexcept;
 

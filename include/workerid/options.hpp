@@ -26,6 +26,7 @@ struct Event {
     early_warning,   ///< Half of the validity is gone without an answer.
     suspended,       ///< Not held now, by time alone; comes back when the store answers.
     resumed,         ///< Held again, under a new epoch.
+    restored,        ///< The store had forgotten the lease; it was registered anew (G7).
     lost,            ///< Ended for good: somebody else has the ID, or it was taken away.
     released,        ///< Given back.
     abandoned,       ///< Left to expire.
@@ -88,6 +89,13 @@ struct Options {
   /// gets the lock knows that the former process is gone and resumes its ID at once: a crash loop
   /// uses up no IDs. Not to be shared by processes that run at the same time.
   std::filesystem::path identity_file = {};
+
+  /// Says that nobody holds an ID of this cluster where the store does not know it: it is used for
+  /// the first time, or its data were removed on purpose. Without it a store that may have lost the
+  /// cluster grants nothing (`holding_back`) until every former lease is over: `max_lease_time` and
+  /// `reuse_delay` after a Redis server started, was promoted, or was seen to lose it (G7). A false
+  /// claim breaks the promise. Without effect on a cluster that the store knows.
+  bool fresh = false;
 
   /// Called for every event, on a thread of the Generator's own, one call at a time, without a
   /// lock: it may block, or end the lease. What it throws is swallowed.

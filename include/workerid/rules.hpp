@@ -19,11 +19,41 @@ struct StoreTime {
   WallTime wall;
 };
 
+/// What a store knows of its own past, read inside the atomic step (G7). A store that cannot lose
+/// what it acknowledged while a holder lives leaves both empty.
+struct History {
+  /// Another text after everything that may have lost acknowledged writes (A1).
+  std::string incarnation{};
+  /// How long ago it may have lost a cluster that it does not know; empty if it did not.
+  std::optional<std::chrono::milliseconds> lost_ago{};
+};
+
+/// A clock for a store whose server has but a wall clock, kept with the cluster. A step of any size
+/// advances it by a quarter of the lease time at most. The full time is credited where a boot clock,
+/// which does not step, bears it out: the same machine's at the last operation and now.
+struct LeaseClock {
+  std::chrono::milliseconds now{};
+  WallTime last_wall;
+  std::string witness{};  ///< The machine whose boot clock is the witness; empty for none.
+  BootTime witness_boot;
+
+  /// Advances the clock, first thing in every operation. `wall` is the server's. Pure.
+  void advance(std::chrono::milliseconds lease_time, WallTime wall, const ClientTime& client);
+};
+
 /// What a store keeps of a cluster beside its records.
 struct Cluster {
   Configuration configuration;
   std::uint64_t last_epoch = 0;
-  WorkerId next_fresh = 0;  ///< The lowest ID never granted; above the range when all were.
+  WorkerId next_fresh = 0;    ///< No ID below it was never granted; above the range when all were.
+  WorkerId granted = 0;       ///< How many IDs have a record.
+  std::string incarnation{};  ///< The store's when it was last compared (G7).
+  std::uint64_t incarnation_began{};  ///< A number of its own; greater than that of the one before.
+  std::chrono::milliseconds hold_back_until{};  ///< On the store's clock (G7).
+  /// Timestamps up to here may have been reserved by grants that were lost.
+  std::int64_t lost_timestamps_ms = 0;
+
+  friend bool operator==(const Cluster&, const Cluster&) = default;
 };
 
 /// What a store keeps of a worker ID from its first grant on. Never deleted: a missing record then
@@ -38,6 +68,7 @@ struct Record {
   std::chrono::milliseconds free_at{};    ///< On the store's clock: when another may be granted.
   TimestampRange reserved{};
   bool released = false;
+  std::uint64_t incarnation_began = 0;  ///< The cluster's when the record was written last.
 
   friend bool operator==(const Record&, const Record&) = default;
 };
@@ -47,28 +78,44 @@ struct Candidates {
   std::optional<Record> same_token{};     ///< The record whose token is the request's.
   std::optional<Record> same_instance{};  ///< A record of the request's instance, if it names one.
   std::optional<Record> longest_free{};   ///< The smallest (free_at, worker_id) of all.
+  /// The lowest ID, from `Cluster::next_fresh` on, without a record: some may have been restored.
+  WorkerId fresh = -1;
 };
 
-/// What to write, and what to answer.
+/// What to write, and then what to answer.
 struct Decision {
   Cluster cluster;
-  Record record;
-  Grant grant;
+  std::optional<Record> record;  ///< Nothing if only the cluster changes.
+  std::optional<Error> refusal{};
+
+  /// The grant that the record is; throws the refusal if there is one. Call it when all is written.
+  Grant answer() const;
 };
 
 /// The cluster that the first acquisition with this configuration makes.
 Cluster new_cluster(const Configuration& configuration);
 
-/// Decides an acquisition (design, section 3: acquire, steps 2 to 6).
-/// `cluster` is empty if the store has none of that name: the decision then makes it.
-/// Errors: as `Store::acquire`. Pure.
+/// How long a cluster holds back after a loss: as long as it takes until every ID that was granted
+/// before may be granted again, L + Q (safety: the lease and its margins). Pure.
+std::chrono::milliseconds hold_back_time(const Configuration& configuration);
+
+/// Decides an acquisition (design, section 3: acquire). `cluster` is empty if the store has none of
+/// that name: the decision then makes it, and holds back if it may have been lost.
+/// Errors: as `Store::acquire`; those that change nothing are thrown here. Pure.
 Decision acquire(const std::optional<Cluster>& cluster, const AcquireRequest& request,
-                 const Candidates& candidates, const StoreTime& time);
+                 const Candidates& candidates, const StoreTime& time, const History& history = {});
 
 /// Decides a renewal of `record`, the one of the request's worker ID. Errors: as `Store::renew`.
-/// Only the record changes, and the cluster's epoch when the lease resumes. Pure.
+/// Needs `history` for other than `held` renewals only. Pure.
 Decision renew(const std::optional<Cluster>& cluster, const RenewRequest& request,
-               const std::optional<Record>& record, const StoreTime& time);
+               const std::optional<Record>& record, const StoreTime& time,
+               const History& history = {});
+
+/// Decides a restoration of `record`, the one of the request's worker ID (safety: R1 to R4).
+/// Errors: as `Store::restore`. Pure.
+Decision restore(const std::optional<Cluster>& cluster, const RestoreRequest& request,
+                 const std::optional<Record>& record, const StoreTime& time,
+                 const History& history = {});
 
 /// Decides a release of `record`, the one of the request's worker ID: what the record becomes, or
 /// nothing if it was released before. Errors: as `Store::release`. Pure.
@@ -78,8 +125,8 @@ std::optional<Record> release(const std::optional<Cluster>& cluster, const Relea
 /// What `inspect` shows of a record. Pure.
 LeaseView view(const Record& record, const StoreTime& time);
 
-/// How many IDs of a cluster's range were never granted. Pure.
-WorkerId never_granted(const Cluster& cluster);
+/// What `inspect` shows of a cluster, its records apart. Pure.
+ClusterView view(const Cluster& cluster, const StoreTime& time);
 
 /// How far ahead of the store's wall clock a client's may be and still be believed when timestamps
 /// are reserved; beyond it the store's own bounds the range, so that one client in the year 2100

@@ -23,6 +23,10 @@ namespace workerid {
 using WorkerId = std::int64_t;
 inline constexpr WorkerId largest_worker_id = 2'147'483'647;
 
+/// No epoch is greater: the largest whole number that every store can count to. As microseconds
+/// since 1970 it is the year 2255.
+inline constexpr std::uint64_t largest_epoch = (std::uint64_t{1} << 53U) - 1;
+
 /// What all processes of a cluster agree on (G12). The first acquisition records it in the store.
 struct Configuration {
   WorkerId min_worker_id = 1;
@@ -67,6 +71,11 @@ struct AcquireRequest {
   std::string instance{};  ///< Stable name that prefers its former ID; empty for none.
   bool takeover = false;   ///< The process that last had `instance` is known to be gone.
   std::string owner{};     ///< For people: host, process, start.
+  /// Nobody holds an ID of the cluster, if the store does not know it: no need to hold back (G7).
+  bool fresh = false;
+  /// The greatest epoch of the cluster that this process saw. A store whose last epoch is smaller
+  /// went back (G7).
+  std::uint64_t seen_epoch = 0;
   ClientTime client{};
 };
 
@@ -82,6 +91,17 @@ struct RenewRequest {
   WorkerId worker_id = 0;
   Token token{};
   Renewal renewal = Renewal::strict;
+  ClientTime client{};
+};
+
+/// From a holder whose own validity still runs, but whose lease the store does not know (G7).
+struct RestoreRequest {
+  std::string cluster;
+  Configuration configuration{};
+  Token token{};
+  Grant grant{};  ///< What the holder was granted last.
+  std::string instance{};
+  std::string owner{};
   ClientTime client{};
 };
 
@@ -125,11 +145,30 @@ struct LeaseView {
 struct ClusterView {
   Configuration configuration{};
   std::uint64_t last_epoch = 0;
-  WorkerId never_granted = 0;     ///< How many IDs of the range were never granted.
-  std::vector<LeaseView> leases;  ///< All others, ascending by worker ID.
+  WorkerId never_granted = 0;  ///< How many IDs of the range were never granted.
+  std::chrono::milliseconds
+      hold_back{};                ///< Nothing is granted for this long (G7); 0 if it may be.
+  std::vector<LeaseView> leases;  ///< All that were granted, ascending by worker ID.
 
   /// How many of `leases` are in `state`.
   WorkerId count(LeaseState state) const noexcept;
+};
+
+/// How far a promise holds on a store as it is set up (G13).
+enum class GuaranteeLevel {
+  exact,        ///< As documented, under the assumptions A1 to A3.
+  conditional,  ///< As long as what the reasons name is so.
+  best_effort,  ///< The store can break the promise, in the ways that the reasons name.
+};
+
+/// The level's name as it stands in the enumeration. Never blocks.
+std::string_view name(GuaranteeLevel level) noexcept;
+
+/// What a store and its configuration give.
+struct Guarantee {
+  GuaranteeLevel exclusivity = GuaranteeLevel::best_effort;  ///< G1.
+  GuaranteeLevel timestamps = GuaranteeLevel::best_effort;   ///< G8.
+  std::vector<std::string> reasons{};  ///< Why, and what to change; each a sentence.
 };
 
 /// Records leases. Each verb is one atomic step, ends by its deadline, and may be repeated under
@@ -157,8 +196,16 @@ class Store {
   Grant acquire(const AcquireRequest& request, std::chrono::milliseconds timeout);
 
   /// Extends the lease that `token` owns by the cluster's lease time, never shortens it.
-  /// Errors: `invalid_worker_id`, `not_assigned`, `token_mismatch`, `token_expired` (`strict` only).
+  /// Errors: `invalid_worker_id`, `not_assigned`, `token_mismatch`, `token_expired` (`strict` only),
+  /// `holding_back` (not for `held`).
   Grant renew(const RenewRequest& request, std::chrono::milliseconds timeout);
+
+  /// Registers a lease anew that the store lost, while its holder's validity runs: the same worker
+  /// ID, epoch and timestamps. Where nothing was lost it is a `held` renewal. A store that sees by it
+  /// that something was lost holds back from now on (G7).
+  /// Errors: `invalid_worker_id`, `not_assigned` (it was released), `token_mismatch` (it was granted
+  /// to another after all, or restored by another).
+  Grant restore(const RestoreRequest& request, std::chrono::milliseconds timeout);
 
   /// Ends the lease that `token` owns; others may get the ID after the cool-down. Repeating a
   /// release is no error.
@@ -168,6 +215,10 @@ class Store {
   /// What is recorded of a cluster; nothing if it was never used. Its size is that of the IDs ever
   /// granted. A store may read a large cluster in parts, each of them consistent.
   std::optional<ClusterView> inspect(const std::string& cluster, std::chrono::milliseconds timeout);
+
+  /// How far the promises hold on this store as it is set up now (G13). Asks the server, if there
+  /// is one.
+  Guarantee guarantee(std::chrono::milliseconds timeout);
 
   /// Names the store for people, without secrets: "redis://db:6379/0". Never blocks.
   virtual std::string description() const = 0;
@@ -181,9 +232,11 @@ class Store {
  private:
   virtual Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) = 0;
   virtual Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) = 0;
+  virtual Grant do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) = 0;
   virtual void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) = 0;
   virtual std::optional<ClusterView> do_inspect(const std::string& cluster,
                                                 std::chrono::milliseconds timeout) = 0;
+  virtual Guarantee do_guarantee(std::chrono::milliseconds timeout) = 0;
 
   void check_process() const;
 
@@ -204,9 +257,11 @@ class ForwardingStore : public Store {
  private:
   Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) override;
   Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) override;
+  Grant do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) override;
   void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) override;
   std::optional<ClusterView> do_inspect(const std::string& cluster,
                                         std::chrono::milliseconds timeout) override;
+  Guarantee do_guarantee(std::chrono::milliseconds timeout) override;
 
   std::shared_ptr<Store> next_;
 };

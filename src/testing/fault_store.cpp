@@ -74,6 +74,10 @@ Grant FaultStore::do_renew(const RenewRequest& request, std::chrono::millisecond
   return suffer(next_fault("renew"), [&] { return next().renew(request, timeout); });
 }
 
+Grant FaultStore::do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) {
+  return suffer(next_fault("restore"), [&] { return next().restore(request, timeout); });
+}
+
 void FaultStore::do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) {
   suffer(next_fault("release"), [&] { next().release(request, timeout); });
 }

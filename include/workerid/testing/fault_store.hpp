@@ -25,13 +25,13 @@ class FaultStore final : public ForwardingStore {
  public:
   explicit FaultStore(std::shared_ptr<Store> next);
 
-  /// The coming acquires, renewals and releases meet these, in order; later ones none.
+  /// The coming operations, `inspect` apart, meet these, in order; later ones none.
   void schedule(std::deque<Fault> faults);
 
-  /// Every acquire, renewal and release meets this one until it is changed.
+  /// Every operation, `inspect` apart, meets this one until it is changed.
   void always(Fault fault);
 
-  /// Called before each operation with its verb ("acquire", "renew", "release"), on the caller's
+  /// Called before each operation with its verb ("acquire", "renew", "restore", "release"), on the caller's
   /// thread and without a lock: block in it to delay the operation.
   void before(std::function<void(const std::string& verb)> hook);
 
@@ -41,6 +41,7 @@ class FaultStore final : public ForwardingStore {
  private:
   Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) override;
   Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) override;
+  Grant do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) override;
   void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) override;
 
   Fault next_fault(const std::string& verb);

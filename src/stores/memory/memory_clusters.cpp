@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "stores/memory/memory_clusters.hpp"
+
+namespace workerid::detail {
+
+std::optional<rules::Record> MemoryCluster::find(WorkerId worker_id) const {
+  const auto found = records_.find(worker_id);
+  return found == records_.end() ? std::nullopt : std::optional{found->second};
+}
+
+rules::Candidates MemoryCluster::candidates(const AcquireRequest& request) const {
+  rules::Candidates candidates;
+  if (const auto found = by_token_.find(request.token); found != by_token_.end()) {
+    candidates.same_token = find(found->second);
+  }
+  if (const auto found = by_instance_.find(request.instance); found != by_instance_.end()) {
+    candidates.same_instance = find(found->second);
+  }
+  if (!by_free_at_.empty()) candidates.longest_free = find(by_free_at_.begin()->second);
+  if (cluster) {
+    candidates.fresh = cluster->next_fresh;
+    while (records_.count(candidates.fresh) != 0) ++candidates.fresh;
+  }
+  return candidates;
+}
+
+Grant MemoryCluster::write(const rules::Decision& decision) {
+  cluster = decision.cluster;
+  if (decision.record) save(*decision.record);
+  return decision.answer();
+}
+
+void MemoryCluster::save(const rules::Record& record) {
+  if (const auto former = find(record.worker_id)) {
+    by_free_at_.erase({former->free_at, former->worker_id});
+    by_token_.erase(former->token);
+    const auto named = by_instance_.find(former->instance);
+    if (named != by_instance_.end() && named->second == former->worker_id) {
+      by_instance_.erase(named);
+    }
+  }
+  by_free_at_.emplace(record.free_at, record.worker_id);
+  by_token_[record.token] = record.worker_id;
+  if (!record.instance.empty()) by_instance_[record.instance] = record.worker_id;
+  records_[record.worker_id] = record;
+}
+
+Grant MemoryClusters::acquire(const AcquireRequest& request, const rules::StoreTime& time,
+                              const rules::History& history) {
+  MemoryCluster& stored = clusters_[request.cluster];
+  return stored.write(
+      rules::acquire(stored.cluster, request, stored.candidates(request), time, history));
+}
+
+Grant MemoryClusters::renew(const RenewRequest& request, const rules::StoreTime& time,
+                            const rules::History& history) {
+  MemoryCluster& stored = clusters_[request.cluster];
+  return stored.write(
+      rules::renew(stored.cluster, request, stored.find(request.worker_id), time, history));
+}
+
+Grant MemoryClusters::restore(const RestoreRequest& request, const rules::StoreTime& time,
+                              const rules::History& history) {
+  MemoryCluster& stored = clusters_[request.cluster];
+  return stored.write(
+      rules::restore(stored.cluster, request, stored.find(request.grant.worker_id), time, history));
+}
+
+void MemoryClusters::release(const ReleaseRequest& request, const rules::StoreTime& time) {
+  MemoryCluster& stored = clusters_[request.cluster];
+  const auto released =
+      rules::release(stored.cluster, request, stored.find(request.worker_id), time);
+  if (released) stored.save(*released);
+}
+
+std::optional<ClusterView> MemoryClusters::inspect(const std::string& cluster,
+                                                   const rules::StoreTime& time) const {
+  const auto found = clusters_.find(cluster);
+  if (found == clusters_.end() || !found->second.cluster) return std::nullopt;
+  ClusterView view = rules::view(*found->second.cluster, time);
+  for (const auto& [worker_id, record] : found->second.all()) {
+    view.leases.push_back(rules::view(record, time));
+  }
+  return view;
+}
+
+}  // namespace workerid::detail
