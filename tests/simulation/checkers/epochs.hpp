@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+//
+// G4: a later grant has a greater epoch: per worker ID in the order in which leases began to be
+// held, per cluster in the order in which the store granted.
+#pragma once
+
+#include "checkers/beliefs.hpp"
+#include "checkers/checker.hpp"
+
+#include <map>
+
+namespace simulation {
+
+class Epochs final : public Checker {
+ public:
+  explicit Epochs(const Promise& promise) : promise_(promise) {}
+
+  void see(const Entry& entry) override {
+    beliefs_.see(entry);
+    if (entry.kind == Entry::Kind::loss && !promise_.ordered_store) {
+      granted_.clear();
+      begun_.clear();
+      greatest_ = 0;
+    } else if (entry.kind == Entry::Kind::executed && !entry.code) {
+      if (entry.verb == Verb::acquire || entry.verb == Verb::renew_resume) see_grant(entry);
+      if (entry.verb == Verb::restore) greatest_ = std::max(greatest_, entry.epoch);
+    } else if (entry.kind == Entry::Kind::belief) {
+      see_belief(entry);
+    }
+  }
+
+ private:
+  void see_grant(const Entry& entry) {
+    std::uint64_t& own = granted_[entry.lease];
+    if (entry.verb == Verb::acquire && own == entry.epoch) return;  // The same grant again.
+    own = entry.epoch;
+    if (entry.epoch <= greatest_) {
+      report(entry, "epochs (G4): lease " + std::to_string(entry.lease) + " was granted epoch " +
+                        std::to_string(entry.epoch) + " after " + std::to_string(greatest_));
+    }
+    greatest_ = std::max(greatest_, entry.epoch);
+  }
+
+  void see_belief(const Entry& entry) {
+    for (const Beliefs::Belief& one : beliefs_.all()) {
+      if (one.lease == entry.lease && !beliefs_.held(one, entry.time)) return;
+    }
+    auto& [lease, epoch] = begun_[entry.worker_id];
+    const bool same = lease == entry.lease && epoch == entry.epoch;
+    if (!same && entry.epoch <= epoch) {
+      report(entry, "epochs (G4): worker ID " + std::to_string(entry.worker_id) +
+                        " is held under epoch " + std::to_string(entry.epoch) + " after " +
+                        std::to_string(epoch));
+    }
+    lease = entry.lease;
+    epoch = entry.epoch;
+  }
+
+  Promise promise_;
+  Beliefs beliefs_;
+  std::map<int, std::uint64_t> granted_;  // by lease
+  std::map<workerid::WorkerId, std::pair<int, std::uint64_t>> begun_;
+  std::uint64_t greatest_ = 0;
+};
+
+}  // namespace simulation
