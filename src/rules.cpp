@@ -78,7 +78,7 @@ void notice_loss(Cluster& cluster, std::uint64_t seen_epoch, const StoreTime& ti
                  const History& history) {
   const bool known = !history.incarnation.empty() && !cluster.incarnation.empty();
   const bool another = known && history.incarnation != cluster.incarnation;
-  const bool went_back = seen_epoch > cluster.last_epoch;
+  const bool went_back = seen_epoch > cluster.last_epoch && !holds_back(cluster, time);
   if (!history.incarnation.empty()) cluster.incarnation = history.incarnation;
   cluster.last_epoch = std::max(cluster.last_epoch, seen_epoch);  // G4
   if (another || went_back) hold_back(cluster, hold_back_time(cluster.configuration), time);
