@@ -102,6 +102,12 @@ void LeaseMachine::answered(const Grant& grant, const Moment& now) {
     if (renewal_ == Renewal::held && !validity_.covers(now)) {
       attempts_ = 0;
       next_attempt_ = now.boot;
+    } else if (renewal_ == Renewal::held && grant.epoch < grant_.epoch) {
+      // G4: the store went back to an earlier grant of this lease, whose epoch and timestamps are not
+      // the holder's any more.
+      unknown_ = true;
+      attempts_ = 0;
+      next_attempt_ = now.boot;
     } else {
       const nanoseconds latency = now.boot - anchor_->boot;
       const bool restored = unknown_;
