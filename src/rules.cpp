@@ -58,12 +58,13 @@ void grant_anew(Record& record, Cluster& cluster, const ClientTime& client, cons
   extend(record, cluster, client, time);
 }
 
-// Something may have been lost: whoever holds an ID has until then to register it anew (G7).
-void hold_back(Cluster& cluster, milliseconds wait, const StoreTime& time) {
+// Something may have been lost: whoever holds an ID has a time from then on to register it anew (G7).
+void hold_back(Cluster& cluster, milliseconds lost_ago, const StoreTime& time) {
   cluster.incarnation_began = cluster.last_epoch = next_epoch(cluster, time);
-  cluster.hold_back_until = time.now + wait;
-  // The most that a lost grant can have reserved.
-  const auto latest = time.wall + largest_clock_lead + cluster.configuration.lease_time;
+  cluster.hold_back_until =
+      time.now + std::max(milliseconds{0}, hold_back_time(cluster.configuration) - lost_ago);
+  // The most that a lost grant can have reserved, also when its holder's time is over (G8).
+  const auto latest = time.wall - lost_ago + largest_clock_lead + cluster.configuration.lease_time;
   cluster.lost_timestamps_ms =
       std::max<std::int64_t>(cluster.lost_timestamps_ms, latest.time_since_epoch().count());
 }
@@ -81,7 +82,7 @@ void notice_loss(Cluster& cluster, std::uint64_t seen_epoch, const StoreTime& ti
   const bool went_back = seen_epoch > cluster.last_epoch && !holds_back(cluster, time);
   if (!history.incarnation.empty()) cluster.incarnation = history.incarnation;
   cluster.last_epoch = std::max(cluster.last_epoch, seen_epoch);  // G4
-  if (another || went_back) hold_back(cluster, hold_back_time(cluster.configuration), time);
+  if (another || went_back) hold_back(cluster, milliseconds{0}, time);
 }
 
 Decision refuse_holding_back(const Cluster& cluster, const std::string& name,
@@ -199,10 +200,7 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
   }
 
   notice_loss(cluster, request.seen_epoch, time, history);
-  if (!stored && history.lost_ago) {
-    const milliseconds left = hold_back_time(cluster.configuration) - *history.lost_ago;
-    if (left > milliseconds::zero()) hold_back(cluster, left, time);
-  }
+  if (!stored && history.lost_ago) hold_back(cluster, *history.lost_ago, time);
   if (request.fresh && cluster.granted == 0) {  // A restored lease would belie it.
     cluster.hold_back_until = time.now;
     cluster.lost_timestamps_ms = 0;
@@ -288,9 +286,7 @@ Decision restore(const std::optional<Cluster>& stored, const RestoreRequest& req
   const bool owned = found && found->token == request.token;
   const bool forgotten = !found || (!owned && found->epoch < epoch);
   notice_loss(cluster, epoch, time, history);
-  if (forgotten && !holds_back(cluster, time)) {
-    hold_back(cluster, hold_back_time(cluster.configuration), time);
-  }
+  if (forgotten && !holds_back(cluster, time)) hold_back(cluster, milliseconds{0}, time);
   // R2: what was written since the loss is true.
   const bool true_record = found && found->incarnation_began == cluster.incarnation_began;
   if (found && (!forgotten || true_record)) check_owner(*found, request.token, request.cluster);
