@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -144,8 +145,10 @@ class GeneratorCore {
   void lock_identity(BootTime give_up);
   Claim claim_name();
   AcquireRequest request_for(const Claim& claim);
-  std::optional<ExplicitLease> valid_lease(const Token& token, const Moment& now);
+  std::optional<ExplicitLease> remembered(const Token& token, const Moment& now);
+  void remember(const Token& token, ExplicitLease lease);
   void drop_ended(const Moment& now);
+  Error ended() const;
 
   const ForkGuard fork_guard_;
   const std::shared_ptr<Store> store_;
@@ -161,6 +164,7 @@ class GeneratorCore {
   Identity identity_;
   std::weak_ptr<void> name_claim_;
   std::map<Token, ExplicitLease> explicit_leases_;
+  std::set<Token> given_up_;  // had the name, and ended by this process's clock: renewed no more
   std::uint64_t seen_epoch_ = 0;
 };
 
@@ -201,47 +205,63 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
 // holds back, and where it forgot it, it is registered anew (G7).
 void GeneratorCore::renew(WorkerId worker_id, const Token& token) {
   check_process();
-  const Moment before = clock_->now();
-  std::optional<ExplicitLease> lease = valid_lease(token, before);
-  const bool known = lease && lease->grant.worker_id == worker_id;
-  const RenewRequest request{cluster_, worker_id, token, known ? Renewal::held : Renewal::strict,
-                             client_time(before)};
-  if (!known) {
-    store_->renew(request, timing_.attempt);
-    return;
-  }
-  Moment anchor = before;
+  Moment anchor = clock_->now();
+  std::optional<ExplicitLease> lease = remembered(token, anchor);
+  if (lease && lease->grant.worker_id != worker_id) lease.reset();
+  const bool runs = lease && lease->validity.covers(anchor);
+  const RenewRequest request{cluster_, worker_id, token, runs ? Renewal::held : Renewal::strict,
+                             client_time(anchor)};
   Grant grant;
+  bool forgotten = false;
   try {
     grant = store_->renew(request, timing_.attempt);
+    forgotten = runs && grant.epoch < lease->grant.epoch;  // G4: it went back to an earlier grant.
   } catch (const Error& error) {
+    forgotten = runs && ends_ownership(error.error_code());
+    if (!forgotten || !lease->validity.covers(clock_->now())) throw;
+  }
+  if (!lease) return;
+  if (forgotten && lease->validity.covers(clock_->now())) {
     anchor = clock_->now();
-    if (!ends_ownership(error.error_code()) || !lease->validity.covers(anchor)) throw;
     grant = store_->restore(restore_request(lease->origin, lease->grant, anchor), timing_.attempt);
   }
-  if (!lease->validity.covers(clock_->now())) {
-    throw Error(ErrorCode::token_expired, "worker ID " + std::to_string(worker_id) +
-                                              " of cluster \"" + cluster_ +
-                                              "\": its lease ended before the store answered");
-  }
+  if (runs && !lease->validity.covers(clock_->now())) throw ended();
   lease->grant = grant;
   lease->validity = {anchor.boot + grant.lease_time, anchor.wall + grant.lease_time};
-  const std::lock_guard lock(mutex_);
-  const auto place = explicit_leases_.find(token);
-  if (place != explicit_leases_.end()) place->second = *std::move(lease);
+  remember(token, *std::move(lease));
 }
 
-std::optional<GeneratorCore::ExplicitLease> GeneratorCore::valid_lease(const Token& token,
-                                                                       const Moment& now) {
+std::optional<GeneratorCore::ExplicitLease> GeneratorCore::remembered(const Token& token,
+                                                                      const Moment& now) {
   const std::lock_guard lock(mutex_);
   drop_ended(now);
   const auto place = explicit_leases_.find(token);
-  return place == explicit_leases_.end() ? std::nullopt : std::optional{place->second};
+  if (place != explicit_leases_.end()) return place->second;
+  if (given_up_.count(token) != 0) throw ended();
+  return std::nullopt;
 }
 
+void GeneratorCore::remember(const Token& token, ExplicitLease lease) {
+  const std::lock_guard lock(mutex_);
+  const auto place = explicit_leases_.find(token);
+  if (place != explicit_leases_.end()) place->second = std::move(lease);
+  if (given_up_.count(token) != 0) throw ended();
+}
+
+// Its user counts the lease time and nothing else: a step of the wall clock does not end it.
 void GeneratorCore::drop_ended(const Moment& now) {
-  std::erase_if(explicit_leases_,
-                [&](const auto& lease) { return !lease.second.validity.covers(now); });
+  std::erase_if(explicit_leases_, [&](const auto& lease) {
+    const bool ended = now.boot >= lease.second.validity.boot;
+    // By the store's clock it may run on. Its name is free, so another lease may take its ID over.
+    if (ended && lease.second.claim) given_up_.insert(lease.first);
+    return ended;
+  });
+}
+
+Error GeneratorCore::ended() const {
+  return Error(ErrorCode::token_expired, "cluster \"" + cluster_ +
+                                             "\": the lease of this token ended by this process's "
+                                             "clock before the store extended it");
 }
 
 // Whoever ran before may be ending just now: waits for it as long as for an ID.
