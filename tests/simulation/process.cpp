@@ -2,6 +2,7 @@
 #include "process.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -147,9 +148,10 @@ void Process::answer(int message, const Outcome& outcome) {
     Slot& place = at(slot);
     if (place.message != message) continue;
     place.message = -1;
-    if (place.stage == Stage::acquiring) acquire_answered(slot, outcome);
-    if (place.stage == Stage::releasing) release_answered(slot, outcome);
-    if (place.stage == Stage::explicitly_held) explicitly_answered(slot, outcome);
+    const Stage stage = place.stage;
+    if (stage == Stage::acquiring) acquire_answered(slot, outcome);
+    if (stage == Stage::releasing) release_answered(slot, outcome);
+    if (stage == Stage::explicitly_held) explicitly_answered(slot, outcome);
     return;
   }
 }
@@ -164,7 +166,7 @@ bool Process::claim_name() {
   for (const Slot& other : slots_) {
     if (!other.claims_name) continue;
     if (other.stage != Stage::explicitly_held) return false;
-    if (other.known && other.known->validity.covers(now)) return false;
+    if (other.known && now.boot < other.known->validity.boot) return false;
   }
   return true;
 }
@@ -262,7 +264,10 @@ void Process::believe(int slot, const Grant& grant, const LeaseMachine::Validity
   belief.epoch = grant.epoch;
   belief.reserved = grant.reserved;
   belief.boot_validity = validity.boot.time_since_epoch();
-  belief.wall_validity = validity.wall.time_since_epoch().count();
+  // The user of an explicit lease counts the lease time, and knows of no second witness.
+  belief.wall_validity = place.stage == Stage::explicitly_held
+                             ? std::numeric_limits<std::int64_t>::max()
+                             : validity.wall.time_since_epoch().count();
   surroundings_.see(belief);
 }
 
@@ -435,7 +440,9 @@ void Process::abandon(int slot) {
 
 std::optional<Entry> Process::check(int slot) {
   Slot& place = at(slot);
-  if (!place.alive || !place.told.covers(moment())) return std::nullopt;
+  const Moment now = moment();
+  const bool witnessed = place.stage == Stage::explicitly_held || now.wall < place.told.wall;
+  if (!place.alive || now.boot >= place.told.boot || !witnessed) return std::nullopt;
   Entry checked = entry(Entry::Kind::checked, slot);
   checked.worker_id = place.grant.worker_id;
   checked.epoch = place.grant.epoch;
@@ -450,9 +457,15 @@ void Process::renew_explicitly(int slot) {
   Slot& place = at(slot);
   place.anchor = moment();
   place.restoring = false;
-  if (place.known && !place.known->validity.covers(place.anchor)) place.known.reset();
-  place.was_known = place.known.has_value();
-  const Renewal renewal = place.was_known ? Renewal::held : Renewal::strict;
+  if (place.known && place.anchor.boot >= place.known->validity.boot) {
+    place.known.reset();
+    if (place.claims_name) {  // Another may have the name, and the ID, by now.
+      explicit_call_failed(slot, ErrorCode::token_expired);
+      return;
+    }
+  }
+  place.was_valid = place.known && place.known->validity.covers(place.anchor);
+  const Renewal renewal = place.was_valid ? Renewal::held : Renewal::strict;
   place.message = send(slot, verb_of(renewal),
                        RenewRequest{"c", place.grant.worker_id, place.origin.token, renewal,
                                     client_time(place.anchor)},
@@ -461,16 +474,21 @@ void Process::renew_explicitly(int slot) {
 
 void Process::explicitly_answered(int slot, const Outcome& outcome) {
   Slot& place = at(slot);
-  if (const auto* grant = std::get_if<Grant>(&outcome)) {
-    accept_explicitly(slot, *grant);
-    return;
-  }
-  const ErrorCode code = std::get<Error>(outcome).error_code();
   const Moment now = moment();
-  if (!place.was_known || place.restoring || !ends_ownership(code) ||
-      !place.known->validity.covers(now)) {
-    explicit_call_failed(slot, code);
-    return;
+  if (const auto* grant = std::get_if<Grant>(&outcome)) {
+    const bool forgotten =
+        place.was_valid && !place.restoring && grant->epoch < place.known->grant.epoch;
+    if (!forgotten || !place.known->validity.covers(now)) {
+      accept_explicitly(slot, *grant);
+      return;
+    }
+  } else {
+    const ErrorCode code = std::get<Error>(outcome).error_code();
+    if (!place.was_valid || place.restoring || !ends_ownership(code) ||
+        !place.known->validity.covers(now)) {
+      explicit_call_failed(slot, code);
+      return;
+    }
   }
   place.anchor = now;
   place.restoring = true;
@@ -485,8 +503,14 @@ void Process::accept_explicitly(int slot, const Grant& grant) {
   Slot& place = at(slot);
   const LeaseMachine::Validity validity{place.anchor.boot + grant.lease_time,
                                         place.anchor.wall + grant.lease_time};
-  if (place.was_known) {
+  if (place.was_valid) {
     if (!place.known->validity.covers(moment())) {
+      explicit_call_failed(slot, ErrorCode::token_expired);
+      return;
+    }
+  }
+  if (place.known) {
+    if (place.claims_name && moment().boot >= place.known->validity.boot) {
       explicit_call_failed(slot, ErrorCode::token_expired);
       return;
     }

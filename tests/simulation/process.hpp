@@ -96,7 +96,7 @@ class Process {
     workerid::Grant grant{};
     workerid::Moment anchor{};
     bool restoring = false;
-    bool was_known = false;
+    bool was_valid = false;
   };
 
   workerid::Moment moment() const;

@@ -52,7 +52,8 @@ std::vector<Profile> make_profiles() {
                  .purpose = "fails over to a replica that lags; the former master is dead"});
   all.push_back({.name = "holes",
                  .store = StoreKind::redis,
-                 .faults = hosts + std::vector{What::lose_record, What::restart, What::wipe},
+                 .faults = hosts,
+                 .always = {What::lose_record},
                  .share = 1,
                  .purpose = "loses single records"});
   all.push_back({.name = "sqlite",
@@ -220,7 +221,8 @@ class Draw {
       place.host = static_cast<int>(
           random_.between(0, static_cast<std::int64_t>(schedule_.hosts.size()) - 1));
       place.leases = random_.chance(250) ? 2 : 1;
-      place.explicit_calls = random_.chance(250);
+      // Who counts for himself has no second witness of a boot clock that was rewound.
+      place.explicit_calls = random_.chance(250) && profile_.name != "checkpoint";
       place.wait = milliseconds{random_.pick({std::int64_t{0}, lease().count() / 4'000'000,
                                               kept().count() / 500'000})};
       if (random_.chance(500)) {

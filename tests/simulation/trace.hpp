@@ -36,7 +36,9 @@ struct Entry {
     belief,    // `lease` says that it is held while the host's clocks are before `validity`
     ended,     // `lease` ended: never held again
     notice,    // `lease` told `event`
-    loss,      // the store lost, or shows that it may have lost, acknowledged writes
+    loss,      // the store lost, or shows that it may have lost, acknowledged writes: `text` says
+               // how, `amount` 0 that it shows it, `epoch` the last one that it still knows,
+               // `reserved` up to where it covers the timestamps of what it lost
     fault,     // something else that a schedule made happen
     checked,   // the user of `lease` saw that it is held, and begins to work with it
     acted,     // the work of that check had its effect

@@ -532,6 +532,10 @@ void World::lose(std::string_view text, StoreNode& node, std::int64_t kind) {
   loss.text = text;
   loss.epoch = node.last_epoch();
   loss.amount = kind;
+  // Whatever was lost, nothing up to here is reserved again.
+  const Time covered = node.clock.wall(now_) + rules::largest_clock_lead;
+  loss.reserved.last_ms = std::chrono::floor<milliseconds>(covered).count() +
+                          schedule_.configuration.lease_time.count();
   see(loss);
 }
 
@@ -621,10 +625,12 @@ void World::heal() {
     mend(host);
   }
   nodes_.back().step_at_each_operation = {};
-  // What still is on its way to the store never comes there.
+  // What was delayed on its way to the store never comes there.
+  const Time usual = now_ + milliseconds{3};
   std::vector<Event> rest;
   for (; !heap_.empty(); heap_.pop()) {
-    if (heap_.top().kind != Event::Kind::arrival) rest.push_back(heap_.top());
+    const Event& event = heap_.top();
+    if (event.kind != Event::Kind::arrival || event.at <= usual) rest.push_back(event);
   }
   for (Event& event : rest) heap_.push(std::move(event));
   for (int process = 0; process < static_cast<int>(lives_.size()); ++process) {

@@ -5,6 +5,8 @@
 
 #include "checkers/checker.hpp"
 
+#include <set>
+
 namespace simulation {
 
 class Calm final : public Checker {
@@ -13,7 +15,10 @@ class Calm final : public Checker {
 
   void see(const Entry& entry) override {
     if (!promise_.calm) return;
-    if (entry.kind == Entry::Kind::executed && entry.code) {
+    if (entry.kind == Entry::Kind::calling && entry.verb == Verb::release) {
+      released_.insert(entry.lease);  // A renewal that was on its way is refused, rightly.
+    }
+    if (entry.kind == Entry::Kind::executed && entry.code && released_.count(entry.lease) == 0) {
       report(entry, "calm: refused without a cause: " + std::string{workerid::name(*entry.code)});
     }
     if (entry.kind != Entry::Kind::notice) return;
@@ -32,6 +37,7 @@ class Calm final : public Checker {
 
  private:
   Promise promise_;
+  std::set<int> released_;
 };
 
 }  // namespace simulation

@@ -8,6 +8,8 @@
 #include "checkers/checker.hpp"
 
 #include <map>
+#include <set>
+#include <utility>
 
 namespace simulation {
 
@@ -18,7 +20,6 @@ class Epochs final : public Checker {
   void see(const Entry& entry) override {
     beliefs_.see(entry);
     if (entry.kind == Entry::Kind::loss && !promise_.ordered_store) {
-      granted_.clear();
       begun_.clear();
       greatest_ = 0;
     } else if (entry.kind == Entry::Kind::executed && !entry.code) {
@@ -31,9 +32,8 @@ class Epochs final : public Checker {
 
  private:
   void see_grant(const Entry& entry) {
-    std::uint64_t& own = granted_[entry.lease];
-    if (entry.verb == Verb::acquire && own == entry.epoch) return;  // The same grant again.
-    own = entry.epoch;
+    const bool another = granted_.insert({entry.lease, entry.epoch}).second;
+    if (entry.verb == Verb::acquire && !another) return;  // The same grant again.
     if (entry.epoch <= greatest_) {
       report(entry, "epochs (G4): lease " + std::to_string(entry.lease) + " was granted epoch " +
                         std::to_string(entry.epoch) + " after " + std::to_string(greatest_));
@@ -58,7 +58,7 @@ class Epochs final : public Checker {
 
   Promise promise_;
   Beliefs beliefs_;
-  std::map<int, std::uint64_t> granted_;  // by lease
+  std::set<std::pair<int, std::uint64_t>> granted_;  // lease and epoch
   std::map<workerid::WorkerId, std::pair<int, std::uint64_t>> begun_;
   std::uint64_t greatest_ = 0;
 };

@@ -19,6 +19,7 @@ class HoldBack final : public Checker {
     }
     if (entry.kind != Entry::Kind::executed || entry.amount < node_) return;
     if (entry.code != workerid::ErrorCode::not_assigned) touched_ = true;
+    if (entry.code == workerid::ErrorCode::holding_back) suspect_ = false;
     if (entry.code) return;
     if (entry.verb == Verb::acquire || entry.verb == Verb::renew_resume) {
       see_grant(entry);
