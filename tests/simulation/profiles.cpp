@@ -186,7 +186,7 @@ class Draw {
     configuration.min_worker_id = random_.pick({0, 1, 500});
     configuration.max_worker_id = configuration.min_worker_id + random_.pick({0, 0, 0, 1, 2, 3});
     schedule_.heal_at = kept() * random_.between(5, 12);
-    schedule_.end_at = schedule_.heal_at + (2 * kept() + 2 * lease()) * 5 / 4;
+    schedule_.end_at = schedule_.heal_at + (3 * kept() / 2 + lease()) * 5 / 4;
   }
 
   std::int64_t rate() {
@@ -224,7 +224,7 @@ class Draw {
       // Who counts for himself has no second witness of a boot clock that was rewound.
       place.explicit_calls = random_.chance(250) && profile_.name != "checkpoint";
       place.wait = milliseconds{random_.pick({std::int64_t{0}, lease().count() / 4'000'000,
-                                              kept().count() / 500'000})};
+                                              kept().count() / 250'000})};
       if (random_.chance(500)) {
         place.instance = same_name ? "same" : "name" + std::to_string(seat);
         place.identity = !same_name && random_.chance(600);

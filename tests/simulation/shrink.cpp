@@ -2,6 +2,7 @@
 #include "shrink.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -153,7 +154,7 @@ bool matters(const Entry& entry) {
     case Entry::Kind::healed:
       return true;
     case Entry::Kind::executed:
-      return entry.verb == Verb::restore || entry.verb == Verb::release || !entry.code;
+      return entry.verb != Verb::renew_held && (entry.verb == Verb::restore || !entry.code);
     default:
       return false;
   }
@@ -185,9 +186,18 @@ Schedule shrunk(const Schedule& schedule) {
 
 std::vector<std::string> timeline(const std::vector<Entry>& entries, std::size_t lines) {
   std::vector<std::string> all;
+  std::map<std::pair<int, std::uint64_t>, std::size_t> belief_of;  // its place in `all`
   for (const Entry& entry : entries) {
-    if (matters(entry)) all.push_back(text(entry));
+    if (!matters(entry)) continue;
+    if (entry.kind == Entry::Kind::belief) {  // Of each grant the last one.
+      const auto [place, another] =
+          belief_of.try_emplace({entry.lease, entry.epoch}, all.size());
+      if (!another) all[place->second].clear();
+      place->second = all.size();
+    }
+    all.push_back(text(entry));
   }
+  std::erase(all, "");
   if (all.size() > lines) {
     all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(lines));
   }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // G4: a later grant has a greater epoch: per worker ID in the order in which leases began to be
-// held, per cluster in the order in which the store granted.
+// held, per cluster in the order in which the store granted. An epoch serves one lease, and one that
+// was not held for a while comes back under another.
 #pragma once
 
 #include "checkers/beliefs.hpp"
 #include "checkers/checker.hpp"
 
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -18,11 +20,14 @@ class Epochs final : public Checker {
   explicit Epochs(const Promise& promise) : promise_(promise) {}
 
   void see(const Entry& entry) override {
+    if (entry.kind == Entry::Kind::belief) see_revival(entry);
     beliefs_.see(entry);
     if (entry.kind == Entry::Kind::loss && !promise_.ordered_store) {
       begun_.clear();
+      served_.clear();
       greatest_ = 0;
-    } else if (entry.kind == Entry::Kind::executed && !entry.code) {
+    } else if (entry.kind == Entry::Kind::executed && !entry.code && entry.epoch != 0) {
+      see_service(entry);
       if (entry.verb == Verb::acquire || entry.verb == Verb::renew_resume) see_grant(entry);
       if (entry.verb == Verb::restore) greatest_ = std::max(greatest_, entry.epoch);
     } else if (entry.kind == Entry::Kind::belief) {
@@ -39,6 +44,23 @@ class Epochs final : public Checker {
                         std::to_string(entry.epoch) + " after " + std::to_string(greatest_));
     }
     greatest_ = std::max(greatest_, entry.epoch);
+  }
+
+  void see_service(const Entry& entry) {
+    const auto& [epoch, lease] = *served_.try_emplace(entry.epoch, entry.lease).first;
+    if (lease == entry.lease) return;
+    report(entry, "epochs (G4): epoch " + std::to_string(epoch) + " serves lease " +
+                      std::to_string(lease) + " and lease " + std::to_string(entry.lease));
+  }
+
+  void see_revival(const Entry& entry) {
+    constexpr auto unwitnessed = std::numeric_limits<std::int64_t>::max();  // an explicit lease
+    for (const Beliefs::Belief& one : beliefs_.all()) {
+      if (one.lease != entry.lease || one.epoch != entry.epoch) continue;
+      if (entry.wall_validity == unwitnessed || beliefs_.held(one, entry.time)) continue;
+      report(entry, "epochs (G4): lease " + std::to_string(entry.lease) +
+                        " is held again under its former epoch");
+    }
   }
 
   void see_belief(const Entry& entry) {
@@ -60,6 +82,7 @@ class Epochs final : public Checker {
   Beliefs beliefs_;
   std::set<std::pair<int, std::uint64_t>> granted_;  // lease and epoch
   std::map<workerid::WorkerId, std::pair<int, std::uint64_t>> begun_;
+  std::map<std::uint64_t, int> served_;  // by epoch: the lease
   std::uint64_t greatest_ = 0;
 };
 

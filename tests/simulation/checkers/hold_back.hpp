@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// G7: after a loss that the store shows, nothing is granted for as long as a former holder may
-// hold; and an epoch that a process saw tells it of a loss that the store does not show.
+// G7: after a loss that the store shows, nothing is granted, nor renewed for who may have lapsed, for
+// as long as a former holder may hold; who holds is not refused; and an epoch that a process saw tells it of a loss that the store does not show.
 #pragma once
 
 #include "checkers/checker.hpp"
@@ -20,7 +20,12 @@ class HoldBack final : public Checker {
     if (entry.kind != Entry::Kind::executed || entry.amount < node_) return;
     if (entry.code != workerid::ErrorCode::not_assigned) touched_ = true;
     if (entry.code == workerid::ErrorCode::holding_back) suspect_ = false;
+    if (entry.code == workerid::ErrorCode::holding_back &&
+        (entry.verb == Verb::renew_held || entry.verb == Verb::restore)) {
+      report(entry, "hold-back (G7): who holds was refused");
+    }
     if (entry.code) return;
+    if (entry.verb == Verb::renew_strict) see_grant(entry);
     if (entry.verb == Verb::acquire || entry.verb == Verb::renew_resume) {
       see_grant(entry);
       granted_ever_ = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// G3: only its owner renews or releases a lease; lost is final.
+// G3: only its owner renews or releases a lease, nobody restores one that is another's, and lost is
+// final. G5: an acquisition that is repeated gets no second ID.
 #pragma once
 
 #include "checkers/checker.hpp"
@@ -41,11 +42,18 @@ class Ownership final : public Checker {
   void see_executed(const Entry& entry) {
     // `amount` is the server, where there is more than one.
     const auto place = std::pair{entry.amount, entry.worker_id};
-    if (entry.verb == Verb::acquire || entry.verb == Verb::restore) {
+    if (entry.verb == Verb::acquire) {
+      for (const auto& [other, owner] : owners_) {
+        if (owner != entry.lease || other == place || other.first != place.first) continue;
+        report(entry, "repetition (G5): lease " + std::to_string(entry.lease) +
+                          " was granted worker ID " + std::to_string(entry.worker_id) +
+                          " though it has " + std::to_string(other.second));
+      }
       owners_[place] = entry.lease;
       return;
     }
     const auto owner = owners_.find(place);
+    if (entry.verb == Verb::restore && owner == owners_.end()) owners_[place] = entry.lease;
     if (owner != owners_.end() && owner->second != entry.lease) {
       report(entry, "ownership (G3): lease " + std::to_string(entry.lease) + " could " +
                         std::string{name(entry.verb)} + " worker ID " +

@@ -18,8 +18,14 @@ class Timestamps final : public Checker {
 
   void see(const Entry& entry) override {
     if (entry.kind == Entry::Kind::loss) see_loss(entry);
-    if (entry.kind == Entry::Kind::executed && !entry.code) {
-      granted_after_.try_emplace({entry.lease, entry.epoch}, losses_);
+    if (entry.kind == Entry::Kind::executed && !entry.code && entry.epoch != 0) {
+      const Grant grant{entry.lease, entry.epoch};
+      int& after = granted_after_.try_emplace(grant, losses_).first->second;
+      if (entry.verb == Verb::restore) {  // From now on the store knows it again.
+        after = losses_;
+        const auto used = used_.find(grant);
+        if (used != used_.end()) protect(entry, grant, used->second);
+      }
     }
     if (entry.kind == Entry::Kind::belief) see_belief(entry);
   }
@@ -37,15 +43,19 @@ class Timestamps final : public Checker {
 
   void see_belief(const Entry& entry) {
     const Grant grant{entry.lease, entry.epoch};
+    workerid::TimestampRange& used = used_.try_emplace(grant, entry.reserved).first->second;
+    used.first_ms = std::min(used.first_ms, entry.reserved.first_ms);
+    used.last_ms = std::max(used.last_ms, entry.reserved.last_ms);
     const auto granted = granted_after_.find(grant);
     const bool lost = granted != granted_after_.end() && granted->second < losses_;
-    if (lost && entry.reserved.last_ms > covered_ms_) return;
+    if (!lost || used.last_ms <= covered_ms_) protect(entry, grant, used);
+  }
+
+  void protect(const Entry& entry, const Grant& grant, const workerid::TimestampRange& own) {
     auto& of_id = ranges_[entry.worker_id];
-    workerid::TimestampRange& own = of_id.try_emplace(grant, entry.reserved).first->second;
-    own.first_ms = std::min(own.first_ms, entry.reserved.first_ms);
-    own.last_ms = std::max(own.last_ms, entry.reserved.last_ms);
+    of_id[grant] = own;
     for (const auto& [other, range] : of_id) {
-      if (other.first == entry.lease) continue;
+      if (other.first == grant.first) continue;
       if (range.first_ms > own.last_ms || own.first_ms > range.last_ms) continue;
       report(entry, "timestamps (G8): worker ID " + std::to_string(entry.worker_id) + ": " +
                         std::to_string(own.first_ms) + ".." + std::to_string(own.last_ms) +
@@ -58,7 +68,8 @@ class Timestamps final : public Checker {
   Promise promise_;
   int losses_ = 0;
   std::int64_t covered_ms_ = -1;  // by the last loss
-  std::map<Grant, int> granted_after_;
+  std::map<Grant, int> granted_after_;  // how many losses
+  std::map<Grant, workerid::TimestampRange> used_;
   std::map<workerid::WorkerId, std::map<Grant, workerid::TimestampRange>> ranges_;
 };
 
