@@ -91,11 +91,7 @@ Decision refuse_holding_back(const Cluster& cluster, const std::string& name,
   std::string facts = "cluster " + quoted(name) + ": the store may have lost data, so for " +
                       std::to_string(left.count()) +
                       " ms more nothing is granted, and those who still hold an ID keep it";
-  if (cluster.granted == 0) {
-    facts +=
-        "; if nobody holds an ID of this cluster, as when it is used for the first time, say "
-        "so: Options::fresh, or workerid --fresh";
-  }
+  if (cluster.granted == 0) facts += fresh_advice;
   return {cluster, std::nullopt, Error(ErrorCode::holding_back, facts, left)};
 }
 
@@ -201,7 +197,7 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
 
   notice_loss(cluster, request.seen_epoch, time, history);
   if (!stored && history.lost_ago) hold_back(cluster, *history.lost_ago, time);
-  if (request.fresh && cluster.granted == 0) {  // A restored lease would belie it.
+  if (request.fresh && cluster.granted == 0) {  // A lease that was restored would belie it.
     cluster.hold_back_until = time.now;
     cluster.lost_timestamps_ms = 0;
   }
@@ -213,7 +209,11 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
       throw Error(ErrorCode::invalid_token,
                   which + ": the lease of this token was released; a token serves one acquisition");
     }
-    extend(record, cluster, request.client, time);
+    if (record.incarnation_began == cluster.incarnation_began) {
+      extend(record, cluster, request.client, time);
+    } else {  // Who was granted it next, and reserved what, may have been lost.
+      grant_anew(record, cluster, request.client, time);
+    }
     return {cluster, record};
   }
 

@@ -57,7 +57,7 @@ Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id
   if (grant.epoch == 0 || grant.epoch > largest_epoch) {
     throw corrupt("epoch " + std::to_string(grant.epoch));
   }
-  if (grant.lease_time <= milliseconds::zero()) {
+  if (grant.lease_time <= milliseconds::zero() || grant.lease_time > longest_time) {
     throw corrupt("a lease of " + std::to_string(grant.lease_time.count()) + " ms");
   }
   if (grant.reserved.first_ms > grant.reserved.last_ms || grant.reserved.first_ms < 0) {
@@ -65,6 +65,14 @@ Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id
                   std::to_string(grant.reserved.last_ms));
   }
   return grant;
+}
+
+// The next one has to be greater.
+void check_seen(std::uint64_t epoch) {
+  if (epoch >= largest_epoch) {
+    refuse("the epoch seen is " + std::to_string(epoch) + "; it must be below " +
+           std::to_string(largest_epoch));
+  }
 }
 
 }  // namespace
@@ -164,6 +172,7 @@ void Store::check_process() const {
 
 Grant Store::acquire(const AcquireRequest& request, milliseconds timeout) {
   check_process();
+  check_seen(request.seen_epoch);
   check_lease(request.cluster, 0, request.token, timeout);
   check_configuration(request.configuration);
   check_text("the instance", request.instance, longest_text);
@@ -187,6 +196,7 @@ Grant Store::restore(const RestoreRequest& request, milliseconds timeout) {
   check_text("the instance", request.instance, longest_text);
   check_text("the owner", request.owner, longest_text);
   checked(request.grant, worker_id, worker_id, "the request's store");
+  check_seen(request.grant.epoch);
   return checked(do_restore(request, timeout), worker_id, worker_id, description());
 }
 

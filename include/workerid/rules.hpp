@@ -128,6 +128,11 @@ LeaseView view(const Record& record, const StoreTime& time);
 /// What `inspect` shows of a cluster, its records apart. Pure.
 ClusterView view(const Cluster& cluster, const StoreTime& time);
 
+/// What who is refused for holding back is told where no lease of the cluster is known.
+inline constexpr const char* fresh_advice =
+    "; if nobody holds an ID of this cluster, as when it is used for the first time, say so: "
+    "Options::fresh, or workerid --fresh";
+
 /// How far ahead of the store's wall clock a client's may be and still be believed when timestamps
 /// are reserved; beyond it the store's own bounds the range, so that one client in the year 2100
 /// does not reserve an ID until then.
