@@ -286,11 +286,11 @@ Decision restore(const std::optional<Cluster>& stored, const RestoreRequest& req
   const bool owned = found && found->token == request.token;
   const bool forgotten = !found || (!owned && found->epoch < epoch);
   notice_loss(cluster, epoch, time, history);
-  if (forgotten && !holds_back(cluster, time)) hold_back(cluster, milliseconds{0}, time);
   // R2: what was written since the loss is true.
   const bool true_record = found && found->incarnation_began == cluster.incarnation_began;
   if (found && (!forgotten || true_record)) check_owner(*found, request.token, request.cluster);
   if (owned) check_not_released(*found, request.cluster);
+  if (forgotten && !holds_back(cluster, time)) hold_back(cluster, milliseconds{0}, time);
 
   if (!found) ++cluster.granted;
   Record record = found.value_or(Record{});
