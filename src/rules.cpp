@@ -166,18 +166,21 @@ void LeaseClock::advance(milliseconds lease_time, WallTime wall, const ClientTim
   const milliseconds most = std::max(milliseconds{1}, lease_time / 4);
   milliseconds credit = std::clamp(passed, milliseconds{0}, most);
   BootTime boot = client.moment.boot;
+  // What a boot clock showed is of use only if the request did not take long to come: time that had
+  // passed before it was executed would count twice. Wall clocks that agree say so; and if they
+  // still agree now, the server's did not step alone.
+  const bool agreed = std::chrono::abs(client.moment.wall - wall) <= most / 2;
   if (!client.machine.empty() && client.machine == witness) {
-    credit =
-        std::max(credit, std::min(passed, std::chrono::floor<milliseconds>(boot - witness_boot)));
+    if (agreed) {
+      credit =
+          std::max(credit, std::min(passed, std::chrono::floor<milliseconds>(boot - witness_boot)));
+    }
     boot = std::max(boot, witness_boot);
   }
   now += credit;
-  // What a boot clock showed is of use only if the request did not take long to come: time that had
-  // passed before it was executed would count twice. Wall clocks that agree say so.
-  const bool fresh = std::chrono::abs(client.moment.wall - wall) <= most / 2;
   last_wall = wall;
   witness_boot = boot;
-  witness = fresh ? client.machine : std::string{};
+  witness = agreed ? client.machine : std::string{};
 }
 
 Grant Decision::answer() const {
