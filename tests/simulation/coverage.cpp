@@ -11,8 +11,8 @@ using workerid::Event;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> state_names{"acquiring", "held", "suspended",
-                                                      "releasing", "ended"};
+constexpr std::array<std::string_view, 5> state_names{"acquiring", "held", "suspended", "releasing",
+                                                      "ended"};
 
 int code_of(const std::optional<ErrorCode>& code) {
   return code ? static_cast<int>(*code) : 0;
@@ -63,11 +63,11 @@ constexpr std::array expected_outcomes{
     Expected{Verb::release, ErrorCode::token_expired},
 };
 
-constexpr std::array expected_notices{
-    Event::Kind::granted,  Event::Kind::renewed,       Event::Kind::renewal_failed,
-    Event::Kind::restored, Event::Kind::early_warning, Event::Kind::suspended,
-    Event::Kind::resumed,  Event::Kind::lost,          Event::Kind::released,
-    Event::Kind::abandoned};
+constexpr std::array expected_notices{Event::Kind::granted,        Event::Kind::renewed,
+                                      Event::Kind::renewal_failed, Event::Kind::restored,
+                                      Event::Kind::early_warning,  Event::Kind::suspended,
+                                      Event::Kind::resumed,        Event::Kind::lost,
+                                      Event::Kind::released,       Event::Kind::abandoned};
 
 // Broken assumptions: only where a violation is expected.
 bool expected(What what) {
@@ -189,15 +189,12 @@ std::vector<std::string> Coverage::missing() const {
     const std::string what = "notice " + std::string{workerid::name(kind)};
     if (counts_.count(what) == 0) missing.push_back(what);
   }
-  const std::array edges{std::pair{State::acquiring, State::held},
-                         std::pair{State::acquiring, State::ended},
-                         std::pair{State::held, State::suspended},
-                         std::pair{State::suspended, State::held},
-                         std::pair{State::held, State::ended},
-                         std::pair{State::suspended, State::ended},
-                         std::pair{State::held, State::releasing},
-                         std::pair{State::suspended, State::releasing},
-                         std::pair{State::releasing, State::ended}};
+  const std::array edges{
+      std::pair{State::acquiring, State::held}, std::pair{State::acquiring, State::ended},
+      std::pair{State::held, State::suspended}, std::pair{State::suspended, State::held},
+      std::pair{State::held, State::ended},     std::pair{State::suspended, State::ended},
+      std::pair{State::held, State::releasing}, std::pair{State::suspended, State::releasing},
+      std::pair{State::releasing, State::ended}};
   for (const auto& edge : edges) {
     if (edges_.count(edge) != 0) continue;
     missing.push_back("state " + std::string{state_names[static_cast<std::size_t>(edge.first)]} +

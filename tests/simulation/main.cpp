@@ -164,8 +164,8 @@ class Batch {
     const std::int64_t elapsed = std::max<std::int64_t>(1, ms.count());
     if (choice_.coverage) std::cout << coverage_.table();
     std::cout << worlds_ << " worlds, " << events_ << " events, " << seconds / 3600
-              << " process-hours in " << ms.count() << " ms: "
-              << static_cast<std::int64_t>(worlds_) * 1000 / elapsed << " worlds and "
+              << " process-hours in " << ms.count()
+              << " ms: " << static_cast<std::int64_t>(worlds_) * 1000 / elapsed << " worlds and "
               << seconds * 1000 / 3600 / elapsed << " process-hours a second\n";
     bool missing = false;
     if (choice_.coverage) {

@@ -211,8 +211,8 @@ void Process::acquire_step(int slot) {
     return;
   }
   place.origin.client = client_time(now);
-  place.message = send(slot, Verb::acquire, place.origin,
-                       std::get<LeaseMachine::Acquire>(action).timeout);
+  place.message =
+      send(slot, Verb::acquire, place.origin, std::get<LeaseMachine::Acquire>(action).timeout);
 }
 
 void Process::acquire_answered(int slot, const Outcome& outcome) {
@@ -338,12 +338,11 @@ void Process::keeper_step(int slot) {
                                         renew->renewal, client_time(now)},
                            renew->timeout);
   } else if (const auto* restore = std::get_if<LeaseMachine::Restore>(&action)) {
-    keeper_message_ =
-        send(slot, Verb::restore,
-             RestoreRequest{"c", place.origin.configuration, place.origin.token,
-                            place.machine->grant(), place.origin.instance, place.origin.owner,
-                            client_time(now)},
-             restore->timeout);
+    keeper_message_ = send(
+        slot, Verb::restore,
+        RestoreRequest{"c", place.origin.configuration, place.origin.token, place.machine->grant(),
+                       place.origin.instance, place.origin.owner, client_time(now)},
+        restore->timeout);
   }
   keeper_slot_ = slot;
   keeper_lease_ = place.lease;

@@ -5,12 +5,11 @@
 // its users waits for one call.
 #pragma once
 
+#include "lease_machine.hpp"
 #include "random.hpp"
 #include "schedule.hpp"
 #include "store_node.hpp"
 #include "trace.hpp"
-
-#include "lease_machine.hpp"
 
 #include <cstdint>
 #include <optional>

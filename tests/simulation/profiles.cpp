@@ -45,9 +45,8 @@ std::vector<Profile> make_profiles() {
                  .purpose = "restarts without the last writes, or forgets everything"});
   all.push_back({.name = "replicated",
                  .store = StoreKind::redis,
-                 .faults = hosts + stores + of_wall_store + std::vector{What::fail_over,
-                                                                        What::fail_over,
-                                                                        What::restart},
+                 .faults = hosts + stores + of_wall_store +
+                           std::vector{What::fail_over, What::fail_over, What::restart},
                  .share = 4,
                  .purpose = "fails over to a replica that lags; the former master is dead"});
   all.push_back({.name = "holes",
@@ -79,13 +78,14 @@ std::vector<Profile> make_profiles() {
                  .always = {What::hidden_pause},
                  .share = 1,
                  .purpose = "a machine is stopped, unseen by its clocks, for as long as is borne"});
-  all.push_back({.name = "witness",
-                 .store = StoreKind::redis,
-                 .faults = of_network,
-                 .always = {What::silent_return},
-                 .only_witness = true,
-                 .share = 1,
-                 .purpose = "the store goes back and does not show it: an epoch that was seen does"});
+  all.push_back(
+      {.name = "witness",
+       .store = StoreKind::redis,
+       .faults = of_network,
+       .always = {What::silent_return},
+       .only_witness = true,
+       .share = 1,
+       .purpose = "the store goes back and does not show it: an epoch that was seen does"});
 
   const auto violating = [&](std::string_view name, StoreKind store, std::vector<What> always,
                              std::string_view purpose) {
@@ -119,8 +119,7 @@ std::int64_t borne_rho(const workerid::Configuration& configuration) {
 
 class Draw {
  public:
-  Draw(std::uint64_t seed, const Profile& chosen)
-      : random_(hash({seed, 6})), profile_(chosen) {
+  Draw(std::uint64_t seed, const Profile& chosen) : random_(hash({seed, 6})), profile_(chosen) {
     schedule_.seed = seed;
     schedule_.profile = profile_.name;
     schedule_.store = profile_.store;
@@ -134,10 +133,9 @@ class Draw {
     draw_faults();
     if (!profile_.calm) draw_network();
     auto& happenings = schedule_.happenings;
-    std::stable_sort(happenings.begin(), happenings.end(),
-                     [](const Happening& left, const Happening& right) {
-                       return left.at < right.at;
-                     });
+    std::stable_sort(
+        happenings.begin(), happenings.end(),
+        [](const Happening& left, const Happening& right) { return left.at < right.at; });
     return std::move(schedule_);
   }
 
@@ -151,7 +149,8 @@ class Draw {
 
   // Times that matter, and others.
   Time duration() {
-    const Time little = random_.between(milliseconds{1}, std::max<Time>(milliseconds{2}, lease() / 50));
+    const Time little =
+        random_.between(milliseconds{1}, std::max<Time>(milliseconds{2}, lease() / 50));
     switch (random_.between(0, 6)) {
       case 0:
         return random_.between(milliseconds{1}, milliseconds{200});
@@ -177,9 +176,8 @@ class Draw {
     if (!profile_.violates && profile_.name != "machine_pause" && random_.chance(500)) {
       const std::int64_t rho = random_.pick({1'100, 10'000, 50'000, 150'000});
       configuration.reuse_delay =
-          configuration.lease_time / 4 +
-          milliseconds{3 + 2 * configuration.lease_time.count() * rho /
-                               (HostClock::true_rate - rho)};
+          configuration.lease_time / 4 + milliseconds{3 + 2 * configuration.lease_time.count() *
+                                                              rho / (HostClock::true_rate - rho)};
     }
     schedule_.rho = profile_.name == "machine_pause" ? 1'000 : borne_rho(configuration);
     configuration.cool_down = milliseconds{random_.pick({0, 50, 1'000})};
@@ -223,8 +221,8 @@ class Draw {
       place.leases = random_.chance(250) ? 2 : 1;
       // Who counts for himself has no second witness of a boot clock that was rewound.
       place.explicit_calls = random_.chance(250) && profile_.name != "checkpoint";
-      place.wait = milliseconds{random_.pick({std::int64_t{0}, lease().count() / 4'000'000,
-                                              kept().count() / 250'000})};
+      place.wait = milliseconds{
+          random_.pick({std::int64_t{0}, lease().count() / 4'000'000, kept().count() / 250'000})};
       if (random_.chance(500)) {
         place.instance = same_name ? "same" : "name" + std::to_string(seat);
         place.identity = !same_name && random_.chance(600);

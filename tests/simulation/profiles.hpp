@@ -14,12 +14,12 @@ namespace simulation {
 struct Profile {
   std::string_view name;
   StoreKind store = StoreKind::redis;
-  std::vector<What> faults{};   // that a seed chooses from
-  std::vector<What> always{};   // that every seed has
-  bool violates = false;        // an assumption is broken: a violation is expected
-  bool calm = false;            // no faults at all
-  bool only_witness = false;    // only the epoch that a process saw is judged
-  std::int64_t share = 1;       // of the seeds, when a batch draws the profile, too
+  std::vector<What> faults{};  // that a seed chooses from
+  std::vector<What> always{};  // that every seed has
+  bool violates = false;       // an assumption is broken: a violation is expected
+  bool calm = false;           // no faults at all
+  bool only_witness = false;   // only the epoch that a process saw is judged
+  std::int64_t share = 1;      // of the seeds, when a batch draws the profile, too
   std::string_view purpose{};
 };
 

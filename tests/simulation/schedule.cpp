@@ -16,13 +16,15 @@ using std::chrono::milliseconds;
 constexpr std::array<std::string_view, 4> store_names{"redis", "server", "sqlite", "memory"};
 
 constexpr std::array<std::string_view, number_of_whats> what_names{
-    "start",         "crash",         "pause",         "release",      "abandon",
-    "work",          "wall_step",     "rate",          "suspend",      "stopped_boot",
-    "checkpoint",    "hidden_pause",  "cut",           "cut_requests", "cut_replies",
-    "restart",       "wipe",          "file_deleted",  "fail_over",    "split",
-    "silent_return", "lose_record",   "store_step",    "store_rate",   "store_pause",
-    "store_slow",    "store_denies",  "store_stepping", "drop_request", "drop_reply",
-    "delay_request", "delay_reply",   "duplicate"};
+    "start",         "crash",        "pause",         "release",
+    "abandon",       "work",         "wall_step",     "rate",
+    "suspend",       "stopped_boot", "checkpoint",    "hidden_pause",
+    "cut",           "cut_requests", "cut_replies",   "restart",
+    "wipe",          "file_deleted", "fail_over",     "split",
+    "silent_return", "lose_record",  "store_step",    "store_rate",
+    "store_pause",   "store_slow",   "store_denies",  "store_stepping",
+    "drop_request",  "drop_reply",   "delay_request", "delay_reply",
+    "duplicate"};
 
 template <typename Enumeration, std::size_t Size>
 Enumeration named(const std::array<std::string_view, Size>& names, const std::string& word) {
@@ -42,8 +44,7 @@ Time read_time(std::istream& words) {
   const std::size_t point = word.find('.');
   std::string fraction = point == std::string::npos ? "" : word.substr(point + 1);
   fraction.resize(9, '0');
-  const std::int64_t ns =
-      std::stoll(word.substr(0, point)) * 1'000'000'000 + std::stoll(fraction);
+  const std::int64_t ns = std::stoll(word.substr(0, point)) * 1'000'000'000 + std::stoll(fraction);
   return Time{negative ? -ns : ns};
 }
 

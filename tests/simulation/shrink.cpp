@@ -166,8 +166,9 @@ Schedule materialised(const Schedule& schedule, const std::vector<Happening>& me
   Schedule listed = schedule;
   listed.drops = listed.delays = listed.duplicates = 0;
   listed.happenings.insert(listed.happenings.end(), message_faults.begin(), message_faults.end());
-  std::stable_sort(listed.happenings.begin(), listed.happenings.end(),
-                   [](const Happening& left, const Happening& right) { return left.at < right.at; });
+  std::stable_sort(
+      listed.happenings.begin(), listed.happenings.end(),
+      [](const Happening& left, const Happening& right) { return left.at < right.at; });
   return listed;
 }
 
@@ -190,8 +191,7 @@ std::vector<std::string> timeline(const std::vector<Entry>& entries, std::size_t
   for (const Entry& entry : entries) {
     if (!matters(entry)) continue;
     if (entry.kind == Entry::Kind::belief) {  // Of each grant the last one.
-      const auto [place, another] =
-          belief_of.try_emplace({entry.lease, entry.epoch}, all.size());
+      const auto [place, another] = belief_of.try_emplace({entry.lease, entry.epoch}, all.size());
       if (!another) all[place->second].clear();
       place->second = all.size();
     }

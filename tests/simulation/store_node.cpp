@@ -50,8 +50,8 @@ Grant StoreNode::write(const rules::Decision& decision) {
 }
 
 Grant StoreNode::decide(const AcquireRequest& request, const rules::StoreTime& time, Time now) {
-  return write(rules::acquire(cluster_.cluster, request, cluster_.candidates(request), time,
-                              history(now)));
+  return write(
+      rules::acquire(cluster_.cluster, request, cluster_.candidates(request), time, history(now)));
 }
 
 Grant StoreNode::decide(const RenewRequest& request, const rules::StoreTime& time, Time now) {

@@ -6,7 +6,6 @@
 
 #include "host_clock.hpp"
 #include "schedule.hpp"
-
 #include "stores/memory/memory_clusters.hpp"
 
 #include <workerid/rules.hpp>

@@ -108,8 +108,8 @@ std::string text(const Entry& entry) {
   if (entry.kind == Entry::Kind::executed) {
     add("store ", std::to_string(entry.store_now) + "ms");
     if (!entry.code && entry.verb != Verb::release) {
-      add("reserved ", std::to_string(entry.reserved.first_ms) + ".." +
-                           std::to_string(entry.reserved.last_ms));
+      add("reserved ",
+          std::to_string(entry.reserved.first_ms) + ".." + std::to_string(entry.reserved.last_ms));
     }
   }
   if (entry.kind == Entry::Kind::belief) {
@@ -132,24 +132,13 @@ std::string text(const Entry& entry) {
 
 std::uint64_t hash(const Entry& entry) {
   const auto number = [](auto value) { return static_cast<std::uint64_t>(value); };
-  return hash({number(entry.kind),
-               number(entry.time.count()),
-               number(entry.host),
-               number(entry.seat),
-               number(entry.process),
-               number(entry.lease),
-               number(entry.message),
-               number(entry.worker_id),
-               entry.epoch,
-               number(entry.reserved.first_ms),
-               number(entry.reserved.last_ms),
-               number(entry.boot_validity.count()),
-               number(entry.wall_validity),
-               number(entry.verb),
-               entry.code ? number(*entry.code) : 0,
-               entry.event ? number(*entry.event) + 1 : 0,
-               number(entry.store_now),
-               number(entry.amount)});
+  return hash({number(entry.kind), number(entry.time.count()), number(entry.host),
+               number(entry.seat), number(entry.process), number(entry.lease),
+               number(entry.message), number(entry.worker_id), entry.epoch,
+               number(entry.reserved.first_ms), number(entry.reserved.last_ms),
+               number(entry.boot_validity.count()), number(entry.wall_validity), number(entry.verb),
+               entry.code ? number(*entry.code) : 0, entry.event ? number(*entry.event) + 1 : 0,
+               number(entry.store_now), number(entry.amount)});
 }
 
 }  // namespace simulation

@@ -161,11 +161,10 @@ World::Fate World::fate_of(int seat, int number) {
   const Time kept = lease + schedule_.configuration.reuse_delay;
   const auto delay = [&] {
     const Time little = random.between(Time{1}, lease / 100);
-    const Time chosen_delay = random.pick({random.between(milliseconds{1}, milliseconds{100}),
-                                           random.between(Time{1}, lease / 6), lease - little,
-                                           lease + little, kept - little, kept + little,
-                                           random.between(Time{1}, lease),
-                                           random.between(Time{1}, 2 * kept)});
+    const Time chosen_delay = random.pick(
+        {random.between(milliseconds{1}, milliseconds{100}), random.between(Time{1}, lease / 6),
+         lease - little, lease + little, kept - little, kept + little,
+         random.between(Time{1}, lease), random.between(Time{1}, 2 * kept)});
     return chosen_delay;
   };
   const auto noted = [&](What what, Time amount) {
@@ -251,7 +250,8 @@ void World::arrive(int message) {
   Request executed = request.message.request;
   auto* const acquire = std::get_if<AcquireRequest>(&executed);
   // What an operator says is true.
-  if (acquire != nullptr) acquire->fresh = acquire->fresh && (node.knows_records() || !granted_ever_);
+  if (acquire != nullptr)
+    acquire->fresh = acquire->fresh && (node.knows_records() || !granted_ever_);
   const Outcome outcome = node.execute(executed, now_);
 
   Entry entry;
@@ -300,9 +300,8 @@ void World::time_out(int message) {
   if (!request.awaited) return;
   const HostClock& clock = at(request.host).clock;
   if (BootTime{clock.boot(now_)} < request.deadline) {  // The clock was bent.
-    push(clock.when(request.deadline, now_), {.kind = Event::Kind::time_out,
-                                              .process = request.message.process,
-                                              .index = message});
+    push(clock.when(request.deadline, now_),
+         {.kind = Event::Kind::time_out, .process = request.message.process, .index = message});
     return;
   }
   request.awaited = false;
@@ -360,7 +359,8 @@ void World::start(int seat) {
   process = static_cast<int>(lives_.size());
   lives_.emplace_back();
   lives_.back().began = now_;
-  lives_.back().process = std::make_unique<Process>(static_cast<Surroundings&>(*this), schedule_, seat, process);
+  lives_.back().process =
+      std::make_unique<Process>(static_cast<Surroundings&>(*this), schedule_, seat, process);
   Entry started;
   started.kind = Entry::Kind::started;
   started.host = host;

@@ -31,9 +31,8 @@ class Beliefs {
     } else if (entry.kind == Entry::Kind::belief) {
       const Belief belief{entry.host,      entry.seat,  entry.process,       entry.lease,
                           entry.worker_id, entry.epoch, entry.boot_validity, entry.wall_validity};
-      const auto place = std::find_if(all_.begin(), all_.end(), [&](const Belief& one) {
-        return one.lease == entry.lease;
-      });
+      const auto place = std::find_if(all_.begin(), all_.end(),
+                                      [&](const Belief& one) { return one.lease == entry.lease; });
       if (place == all_.end()) {
         all_.push_back(belief);
       } else {

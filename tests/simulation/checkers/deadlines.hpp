@@ -52,8 +52,8 @@ class Deadlines final : public Checker {
     constexpr Time granularity = std::chrono::milliseconds{5};
     if (boot > call->second.limit + granularity) {
       report(entry, "deadlines (G10): " + std::string{name(call->second.verb)} + " of lease " +
-                        std::to_string(entry.lease) + " took " +
-                        text(boot - call->second.limit) + " too long");
+                        std::to_string(entry.lease) + " took " + text(boot - call->second.limit) +
+                        " too long");
     }
   }
 

@@ -47,8 +47,8 @@ class Exclusivity final : public Checker {
           continue;
         }
         report(entry, "exclusivity (G1): worker ID " + std::to_string(all[left].worker_id) +
-                          " is held by lease " + std::to_string(all[left].lease) +
-                          " of process " + std::to_string(all[left].process) + " and by lease " +
+                          " is held by lease " + std::to_string(all[left].lease) + " of process " +
+                          std::to_string(all[left].process) + " and by lease " +
                           std::to_string(all[right].lease) + " of process " +
                           std::to_string(all[right].process));
       }

@@ -25,7 +25,12 @@ class Liveness final : public Checker {
     }
     if (entry.kind == Entry::Kind::crashed) wanted_.erase(entry.process);
     if (entry.kind == Entry::Kind::loss && entry.amount == 2) ++leaked_;
-    if (entry.kind == Entry::Kind::finished) look(entry);
+    if (entry.kind == Entry::Kind::healed) healed_ = entry.time;
+    const auto& configuration = promise_.configuration;
+    const Time enough = configuration.lease_time + configuration.reuse_delay;
+    if (entry.kind == Entry::Kind::finished && healed_ && entry.time - *healed_ >= enough) {
+      look(entry);
+    }
   }
 
  private:
@@ -50,7 +55,8 @@ class Liveness final : public Checker {
   std::set<int> left_out_;  // seats that get nothing, rightly
   Beliefs beliefs_;
   std::map<int, std::int64_t> wanted_;  // by process
-  std::int64_t leaked_ = 0;             // IDs whose record was lost
+  std::optional<Time> healed_;
+  std::int64_t leaked_ = 0;  // IDs whose record was lost
 };
 
 }  // namespace simulation

@@ -67,7 +67,7 @@ class Timestamps final : public Checker {
 
   Promise promise_;
   int losses_ = 0;
-  std::int64_t covered_ms_ = -1;  // by the last loss
+  std::int64_t covered_ms_ = -1;        // by the last loss
   std::map<Grant, int> granted_after_;  // how many losses
   std::map<Grant, workerid::TimestampRange> used_;
   std::map<workerid::WorkerId, std::map<Grant, workerid::TimestampRange>> ranges_;
