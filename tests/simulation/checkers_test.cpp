@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+//
+// The checkers of the simulator, on traces made by hand: each sees what it must, and lets pass what
+// is right. Also what the simulator itself promises: clocks, and schedules that can be saved.
+#include "checkers/calm.hpp"
+#include "checkers/deadlines.hpp"
+#include "checkers/epochs.hpp"
+#include "checkers/exclusivity.hpp"
+#include "checkers/hold_back.hpp"
+#include "checkers/liveness.hpp"
+#include "checkers/ownership.hpp"
+#include "checkers/reuse.hpp"
+#include "checkers/timestamps.hpp"
+#include "judgement.hpp"
+#include "profiles.hpp"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace simulation {
+namespace {
+
+using namespace std::chrono_literals;
+using workerid::ErrorCode;
+using Kind = Entry::Kind;
+
+constexpr Promise promised{.configuration = {.min_worker_id = 1,
+                                             .max_worker_id = 2,
+                                             .lease_time = 10s,
+                                             .reuse_delay = 5s,
+                                             .cool_down = 1s},
+                           .rho = 0,
+                           .store_step = {},
+                           .ordered_store = true,
+                           .calm = true};
+
+Entry clock_of(int host) {
+  Entry entry{.kind = Kind::clock, .host = host};
+  entry.line = {.since = {}, .boot = 100s, .wall = 1000s};
+  return entry;
+}
+
+// Host, process and lease of one number; both clocks end it at `until`.
+Entry holds(Time at, int lease, workerid::WorkerId worker_id, Time until, std::uint64_t epoch = 0) {
+  Entry entry{.kind = Kind::belief, .time = at, .host = lease, .process = lease, .lease = lease};
+  entry.worker_id = worker_id;
+  entry.epoch = epoch == 0 ? static_cast<std::uint64_t>(lease) + 1 : epoch;
+  entry.boot_validity = 100s + until;
+  entry.wall_validity = std::chrono::floor<std::chrono::milliseconds>(1000s + until).count();
+  return entry;
+}
+
+Entry executed(Time at, Verb verb, int lease, workerid::WorkerId worker_id,
+               std::uint64_t epoch = 0) {
+  Entry entry{.kind = Kind::executed, .time = at, .process = lease, .lease = lease};
+  entry.verb = verb;
+  entry.worker_id = worker_id;
+  entry.epoch = epoch;
+  entry.store_now = std::chrono::floor<std::chrono::milliseconds>(at).count();
+  return entry;
+}
+
+Entry loss(Time at) {
+  Entry entry{.kind = Kind::loss, .time = at};
+  entry.text = "restart";
+  return entry;
+}
+
+template <typename OfChecker>
+bool sees(OfChecker checker, const std::vector<Entry>& trace) {
+  for (const Entry& entry : trace) checker.see(entry);
+  return checker.violation().has_value();
+}
+
+TEST(ExclusivityChecker, SeesTwoHoldersAtOneInstant) {  // G1
+  const std::vector<Entry> clocks{clock_of(0), clock_of(1)};
+  const auto with = [&](std::vector<Entry> trace) {
+    trace.insert(trace.begin(), clocks.begin(), clocks.end());
+    return trace;
+  };
+  EXPECT_TRUE(sees(Exclusivity{}, with({holds(1s, 0, 7, 10s), holds(9s, 1, 7, 20s)})));
+  EXPECT_FALSE(sees(Exclusivity{}, with({holds(1s, 0, 7, 10s), holds(10s, 1, 7, 20s)})));
+  EXPECT_FALSE(sees(Exclusivity{}, with({holds(1s, 0, 7, 10s), holds(9s, 1, 8, 20s)})));
+  EXPECT_FALSE(sees(Exclusivity{}, with({holds(1s, 0, 7, 10s),
+                                         {.kind = Kind::ended, .time = 2s, .lease = 0},
+                                         holds(3s, 1, 7, 20s)})));
+  EXPECT_FALSE(sees(Exclusivity{}, with({holds(1s, 0, 7, 10s),
+                                         {.kind = Kind::crashed, .time = 2s, .process = 0},
+                                         holds(3s, 1, 7, 20s)})));
+}
+
+TEST(ExclusivityChecker, SeesAHolderThatABentClockBringsBack) {
+  Entry bent = clock_of(0);
+  bent.time = 15s;
+  bent.line = {.since = 15s, .boot = 105s, .wall = 1005s};
+  EXPECT_TRUE(sees(Exclusivity{},
+                   {clock_of(0), clock_of(1), holds(1s, 0, 7, 10s), holds(12s, 1, 7, 20s), bent}));
+}
+
+TEST(ExclusivityChecker, SeesALeaseThatSaysWhatItsClocksDoNot) {
+  Entry checked{.kind = Kind::checked, .time = 11s, .lease = 0};
+  EXPECT_TRUE(sees(Exclusivity{}, {clock_of(0), holds(1s, 0, 7, 10s), checked}));
+  checked.time = 9s;
+  EXPECT_FALSE(sees(Exclusivity{}, {clock_of(0), holds(1s, 0, 7, 10s), checked}));
+}
+
+TEST(EpochsChecker, SeesAnEpochThatDoesNotGrow) {  // G4
+  const Epochs epochs(promised);
+  EXPECT_TRUE(
+      sees(epochs, {executed(1s, Verb::acquire, 0, 1, 5), executed(2s, Verb::acquire, 1, 2, 4)}));
+  EXPECT_FALSE(
+      sees(epochs, {executed(1s, Verb::acquire, 0, 1, 5), executed(2s, Verb::acquire, 0, 1, 5)}))
+      << "a repetition";
+  EXPECT_TRUE(
+      sees(epochs, {clock_of(0), clock_of(1), holds(1s, 0, 1, 3s, 5), holds(4s, 1, 1, 9s, 4)}));
+}
+
+TEST(EpochsChecker, SeesALeaseThatComesBackUnderItsFormerEpoch) {
+  EXPECT_TRUE(
+      sees(Epochs(promised), {clock_of(0), holds(1s, 0, 1, 3s, 5), holds(4s, 0, 1, 9s, 5)}));
+  EXPECT_FALSE(
+      sees(Epochs(promised), {clock_of(0), holds(1s, 0, 1, 3s, 5), holds(4s, 0, 1, 9s, 6)}));
+}
+
+TEST(EpochsChecker, SeesOneEpochOfTwoLeases) {
+  EXPECT_TRUE(sees(Epochs(promised),
+                   {executed(1s, Verb::acquire, 0, 1, 5), executed(2s, Verb::restore, 1, 1, 5)}));
+}
+
+TEST(OwnershipChecker, SeesSomebodyElsesRenewalAndRelease) {  // G3
+  for (const Verb verb : {Verb::renew_held, Verb::release, Verb::restore}) {
+    EXPECT_TRUE(sees(Ownership{}, {executed(1s, Verb::acquire, 0, 1), executed(2s, verb, 1, 1)}));
+    EXPECT_FALSE(sees(Ownership{}, {executed(1s, Verb::acquire, 0, 1), executed(2s, verb, 0, 1)}));
+  }
+}
+
+TEST(OwnershipChecker, SeesALeaseThatComesBackFromItsEnd) {
+  const Entry ended{.kind = Kind::ended, .time = 2s, .lease = 0};
+  EXPECT_TRUE(sees(Ownership{}, {holds(1s, 0, 1, 5s), ended, holds(3s, 0, 1, 8s)}));
+}
+
+TEST(OwnershipChecker, SeesASecondIdOfOneAcquisition) {  // G5
+  EXPECT_TRUE(
+      sees(Ownership{}, {executed(1s, Verb::acquire, 0, 1), executed(2s, Verb::acquire, 0, 2)}));
+}
+
+TEST(ReuseChecker, SeesAnIdThatIsGivenAwayTooEarly) {  // G6
+  const Reuse reuse(promised);
+  EXPECT_TRUE(sees(reuse, {executed(1s, Verb::acquire, 0, 1), executed(15s, Verb::acquire, 1, 1)}));
+  EXPECT_FALSE(
+      sees(reuse, {executed(1s, Verb::acquire, 0, 1), executed(16s, Verb::acquire, 1, 1)}));
+  const auto released = executed(2s, Verb::release, 0, 1);
+  EXPECT_TRUE(sees(
+      reuse, {executed(1s, Verb::acquire, 0, 1), released, executed(2500ms, Verb::acquire, 1, 1)}));
+  EXPECT_FALSE(sees(
+      reuse, {executed(1s, Verb::acquire, 0, 1), released, executed(3s, Verb::acquire, 1, 1)}));
+}
+
+TEST(TimestampsChecker, SeesRangesThatOverlap) {  // G8
+  Entry first = holds(1s, 0, 1, 5s);
+  first.reserved = {100, 200};
+  Entry second = holds(20s, 1, 1, 25s);
+  second.reserved = {200, 300};
+  EXPECT_TRUE(sees(Timestamps(promised), {first, second}));
+  Entry covered = loss(10s);
+  covered.reserved.last_ms = 200;
+  EXPECT_TRUE(sees(Timestamps(promised), {first, covered, second})) << "also after a loss";
+  covered.reserved.last_ms = 199;
+  EXPECT_FALSE(sees(Timestamps(promised), {first, covered, second})) << "which covers no more";
+  second.reserved.first_ms = 201;
+  EXPECT_FALSE(sees(Timestamps(promised), {first, second}));
+}
+
+TEST(DeadlinesChecker, SeesACallThatIsLate) {  // G10
+  Entry calling{.kind = Kind::calling, .time = 1s, .host = 0, .process = 0, .lease = 0};
+  calling.limit = 103s;
+  Entry over{.kind = Kind::over, .time = 4s, .host = 0, .process = 0, .lease = 0};
+  EXPECT_TRUE(sees(Deadlines{}, {clock_of(0), calling, over}));
+  EXPECT_FALSE(sees(
+      Deadlines{}, {clock_of(0), calling, {.kind = Kind::paused, .time = 2s, .process = 0}, over}));
+  over.time = 3s;
+  EXPECT_FALSE(sees(Deadlines{}, {clock_of(0), calling, over}));
+  EXPECT_TRUE(sees(Deadlines{}, {clock_of(0), calling, {.kind = Kind::finished, .time = 9s}}));
+}
+
+TEST(HoldBackChecker, SeesAGrantSoonAfterALoss) {  // G7
+  const HoldBack checker(promised);
+  const auto before = executed(1s, Verb::acquire, 0, 1, 5);
+  for (const Verb verb : {Verb::acquire, Verb::renew_resume, Verb::renew_strict}) {
+    EXPECT_TRUE(sees(checker, {before, loss(2s), executed(16s, verb, 1, 1, 6)}));
+    EXPECT_FALSE(sees(checker, {before, loss(2s), executed(17s, verb, 1, 1, 6)}));
+  }
+  EXPECT_FALSE(sees(checker, {before, loss(2s), executed(3s, Verb::renew_held, 0, 1, 5)}));
+}
+
+TEST(HoldBackChecker, SeesAHolderThatIsRefused) {
+  Entry refused = executed(3s, Verb::renew_held, 0, 1);
+  refused.code = ErrorCode::holding_back;
+  EXPECT_TRUE(sees(HoldBack(promised), {refused}));
+}
+
+TEST(HoldBackChecker, SeesAWitnessThatIsIgnored) {
+  Entry silent = loss(2s);
+  silent.amount = 1;
+  silent.epoch = 5;
+  Entry granted = executed(30s, Verb::acquire, 1, 1, 9);
+  granted.seen_epoch = 8;
+  EXPECT_TRUE(sees(HoldBack(promised), {executed(1s, Verb::acquire, 0, 1, 8), silent, granted}));
+  granted.seen_epoch = 5;
+  EXPECT_FALSE(sees(HoldBack(promised), {executed(1s, Verb::acquire, 0, 1, 8), silent, granted}));
+}
+
+TEST(LivenessChecker, SeesWhoGetsNothing) {
+  Entry started{.kind = Kind::started, .time = 1s, .seat = 0, .process = 0};
+  started.amount = 1;
+  const Entry healed{.kind = Kind::healed, .time = 1s};
+  const Entry finished{.kind = Kind::finished, .time = 16s};
+  EXPECT_TRUE(sees(Liveness(promised), {clock_of(0), started, healed, finished}));
+  EXPECT_FALSE(
+      sees(Liveness(promised), {clock_of(0), started, healed, holds(2s, 0, 1, 20s), finished}));
+  EXPECT_TRUE(
+      sees(Liveness(promised), {clock_of(0), started, healed, holds(2s, 0, 1, 8s), finished}));
+}
+
+TEST(CalmChecker, SeesASuspensionWithoutACause) {
+  Entry notice{.kind = Kind::notice, .time = 1s, .lease = 0};
+  notice.event = workerid::Event::Kind::suspended;
+  EXPECT_TRUE(sees(Calm(promised), {notice}));
+  notice.event = workerid::Event::Kind::renewed;
+  EXPECT_FALSE(sees(Calm(promised), {notice}));
+}
+
+TEST(SimulatedClock, TellsWhenItShowsATime) {
+  for (const std::int64_t rate : {889'000, 1'000'000, 1'111'000}) {
+    const HostClock clock({.since = 3s, .boot = 100s, .wall = 1000s, .boot_rate = rate});
+    const workerid::BootTime until{107s + 1ns};
+    const Time when = clock.when(until, 4s);
+    EXPECT_GE(clock.boot(when), until.time_since_epoch());
+    EXPECT_LT(clock.boot(when - 2ns), until.time_since_epoch());
+  }
+}
+
+TEST(SimulatedSchedule, IsTheSameAfterItWasSaved) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const Schedule schedule = draw(seed, "");
+    EXPECT_EQ(text(parse(text(schedule))), text(schedule));
+    EXPECT_EQ(judge(parse(text(schedule))).hash, judge(schedule).hash);
+  }
+}
+
+}  // namespace
+}  // namespace simulation
