@@ -78,6 +78,12 @@ std::vector<Fault> parse_faults(const std::string& option, const std::string& li
   return faults;
 }
 
+bool forgets(const std::vector<Fault>& faults, unsigned target) {
+  return std::any_of(faults.begin(), faults.end(), [target](Fault fault) {
+    return (rows.at(static_cast<std::size_t>(fault)).forgets & target) != 0;
+  });
+}
+
 std::string fault_table() {
   std::string table = "Faults; those with a * only if they are named, or with \"all\":\n";
   for (const Row& row : rows) {

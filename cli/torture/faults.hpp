@@ -53,6 +53,9 @@ enum Target : unsigned {
 std::vector<Fault> parse_faults(const std::string& option, const std::string& list,
                                 unsigned target);
 
+/// Whether the store of `target` loses what it acknowledged by one of them.
+bool forgets(const std::vector<Fault>& faults, unsigned target);
+
 /// All names with what they mean, for --help.
 std::string fault_table();
 

@@ -64,6 +64,7 @@ void use_own_redis(Scene& scene, const TortureOptions& torture) {
   if (!torture.step_clock.empty()) target |= steps_clock;
   TrialOptions& trial = scene.trial;
   trial.faults = parse_faults("--faults", torture.faults, target);
+  trial.forgetful = forgets(trial.faults, target);
   scene.redis = std::make_unique<OwnRedis>(data, torture.step_clock);
   trial.redis = scene.redis.get();
   trial.server = Address::loopback(scene.redis->port());

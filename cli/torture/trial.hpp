@@ -30,6 +30,7 @@ struct TrialOptions {
   std::size_t processes = 8;
   std::uint64_t seed = 0;
   std::vector<Fault> faults;
+  bool forgetful = false;  ///< The store loses what it acknowledged by one of them.
   OwnRedis* redis = nullptr;
   const OwnFile* file = nullptr;
   /// The server that holders reach through a relay each, and their URL for a port of it.

@@ -37,7 +37,8 @@ struct LeaseClock {
   std::string witness{};  ///< The machine whose boot clock is the witness; empty for none.
   BootTime witness_boot;
 
-  /// Advances the clock, first thing in every operation. `wall` is the server's. Pure.
+  /// Advances the clock, first thing in every operation; keep it also when that is refused, or a full
+  /// cluster would not age. `wall` is the server's. Pure.
   void advance(std::chrono::milliseconds lease_time, WallTime wall, const ClientTime& client);
 };
 

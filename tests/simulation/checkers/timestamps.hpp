@@ -24,7 +24,7 @@ class Timestamps final : public Checker {
       if (entry.verb == Verb::restore) {  // From now on the store knows it again.
         after = losses_;
         const auto used = used_.find(grant);
-        if (used != used_.end()) protect(entry, grant, used->second);
+        if (used != used_.end() && promise_.ordered_store) protect(entry, grant, used->second);
       }
     }
     if (entry.kind == Entry::Kind::belief) see_belief(entry);
