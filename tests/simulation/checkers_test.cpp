@@ -130,19 +130,21 @@ TEST(EpochsChecker, SeesOneEpochOfTwoLeases) {
 
 TEST(OwnershipChecker, SeesSomebodyElsesRenewalAndRelease) {  // G3
   for (const Verb verb : {Verb::renew_held, Verb::release, Verb::restore}) {
-    EXPECT_TRUE(sees(Ownership{}, {executed(1s, Verb::acquire, 0, 1), executed(2s, verb, 1, 1)}));
-    EXPECT_FALSE(sees(Ownership{}, {executed(1s, Verb::acquire, 0, 1), executed(2s, verb, 0, 1)}));
+    EXPECT_TRUE(
+        sees(Ownership(promised), {executed(1s, Verb::acquire, 0, 1), executed(2s, verb, 1, 1)}));
+    EXPECT_FALSE(
+        sees(Ownership(promised), {executed(1s, Verb::acquire, 0, 1), executed(2s, verb, 0, 1)}));
   }
 }
 
 TEST(OwnershipChecker, SeesALeaseThatComesBackFromItsEnd) {
   const Entry ended{.kind = Kind::ended, .time = 2s, .lease = 0};
-  EXPECT_TRUE(sees(Ownership{}, {holds(1s, 0, 1, 5s), ended, holds(3s, 0, 1, 8s)}));
+  EXPECT_TRUE(sees(Ownership(promised), {holds(1s, 0, 1, 5s), ended, holds(3s, 0, 1, 8s)}));
 }
 
 TEST(OwnershipChecker, SeesASecondIdOfOneAcquisition) {  // G5
-  EXPECT_TRUE(
-      sees(Ownership{}, {executed(1s, Verb::acquire, 0, 1), executed(2s, Verb::acquire, 0, 2)}));
+  EXPECT_TRUE(sees(Ownership(promised),
+                   {executed(1s, Verb::acquire, 0, 1), executed(2s, Verb::acquire, 0, 2)}));
 }
 
 TEST(ReuseChecker, SeesAnIdThatIsGivenAwayTooEarly) {  // G6

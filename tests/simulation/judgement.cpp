@@ -24,6 +24,7 @@ Judgement::Judgement(const Schedule& schedule, Coverage* coverage, std::vector<E
     : coverage_(coverage),
       entries_(entries),
       epochs_(promise(schedule)),
+      ownership_(promise(schedule)),
       reuse_(promise(schedule)),
       timestamps_(promise(schedule)),
       hold_back_(promise(schedule)),
