@@ -41,7 +41,7 @@ class CustomStore final : public workerid::Store {
       }
     }
     if (table.cluster) candidates.fresh = table.cluster->next_fresh;
-    while (table.records.count(candidates.fresh) != 0) ++candidates.fresh;
+    while (table.records.contains(candidates.fresh)) ++candidates.fresh;
     return write(table, workerid::rules::acquire(table.cluster, request, candidates, time()));
   }
 

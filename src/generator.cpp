@@ -237,7 +237,7 @@ std::optional<GeneratorCore::ExplicitLease> GeneratorCore::remembered(const Toke
   drop_ended(now);
   const auto place = explicit_leases_.find(token);
   if (place != explicit_leases_.end()) return place->second;
-  if (given_up_.count(token) != 0) throw ended();
+  if (given_up_.contains(token)) throw ended();
   return std::nullopt;
 }
 
@@ -245,7 +245,7 @@ void GeneratorCore::remember(const Token& token, ExplicitLease lease) {
   const std::lock_guard lock(mutex_);
   const auto place = explicit_leases_.find(token);
   if (place != explicit_leases_.end()) place->second = std::move(lease);
-  if (given_up_.count(token) != 0) throw ended();
+  if (given_up_.contains(token)) throw ended();
 }
 
 // Its user counts the lease time and nothing else: a step of the wall clock does not end it.

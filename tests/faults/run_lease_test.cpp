@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <memory>
 #include <sstream>
@@ -188,8 +189,11 @@ TEST_F(RunFamily, AllIsGoneWhenRunIsStoppedForTooLong) {
 
 TEST_F(RunFamily, AStoppedGuardCanDelayNothing) {
   guard->signal(SIGSTOP);
-  // Nothing renews the lease of a store that is not there any more.
-  std::filesystem::remove_all(directory.path());
+  // Nothing renews the lease of a store that is not there any more, and cannot be made anew.
+  while (!std::filesystem::is_regular_file(directory.path())) {
+    std::filesystem::remove_all(directory.path());
+    std::ofstream{directory.path()};
+  }
   EXPECT_EQ(process.wait(), lease_lost) << process.errors();
   expect_all_gone();
 }

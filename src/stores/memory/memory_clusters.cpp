@@ -19,7 +19,7 @@ rules::Candidates MemoryCluster::candidates(const AcquireRequest& request) const
   if (!by_free_at_.empty()) candidates.longest_free = find(by_free_at_.begin()->second);
   if (cluster) {
     candidates.fresh = cluster->next_fresh;
-    while (records_.count(candidates.fresh) != 0) ++candidates.fresh;
+    while (records_.contains(candidates.fresh)) ++candidates.fresh;
   }
   return candidates;
 }

@@ -215,6 +215,13 @@ void append(Words& words, Words more) {
   std::move(more.begin(), more.end(), std::back_inserter(words));
 }
 
+// A script that tells these sections of INFO.
+constexpr const char* tell_all = R"lua(
+local all = ''
+for _, section in ipairs(ARGV) do all = all .. redis.call('INFO', section) end
+return all
+)lua";
+
 // All keys of a cluster are in one hash slot of a Redis Cluster.
 Words keys(const std::string& cluster) {
   const std::string prefix = "{workerid:" + cluster + "}:";
@@ -323,10 +330,7 @@ class RedisStore final : public Store {
   // Says how the server is set up, as far as it tells.
   Guarantee do_guarantee(milliseconds timeout) override {
     const RedisReply reply =
-        send({"EVAL",
-              "local all = '' for _, section in ipairs(ARGV) do all = all .. redis.call('INFO', "
-              "section) end return all",
-              "0", "server", "replication", "memory", "persistence", "cluster"},
+        send({"EVAL", tell_all, "0", "server", "replication", "memory", "persistence", "cluster"},
              detail::redis::deadline_after(timeout));
     const auto* facts = std::get_if<std::string>(&reply.value);
     return detail::redis::guarantee_of(facts == nullptr ? std::string{} : *facts);
