@@ -101,6 +101,7 @@ class GeneratorCore {
                     timing_.attempt);
     const std::lock_guard lock(mutex_);
     explicit_leases_.erase(token);
+    given_up_.erase(token);
   }
 
   ClusterView inspect() {

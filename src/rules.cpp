@@ -198,9 +198,15 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
                                                        text(request.configuration));
   }
 
+  if (!stored && request.seen_epoch > 0) {
+    hold_back(cluster, milliseconds{0}, time);
+  } else if (!stored && history.lost_ago) {
+    hold_back(cluster, *history.lost_ago, time);
+  }
   notice_loss(cluster, request.seen_epoch, time, history);
-  if (!stored && history.lost_ago) hold_back(cluster, *history.lost_ago, time);
-  if (request.fresh && cluster.granted == 0) {  // A lease that was restored would belie it.
+  // A lease that was granted or restored would belie it, and so does who saw one.
+  if (request.fresh && request.seen_epoch == 0 && cluster.granted == 0 &&
+      cluster.last_epoch == cluster.incarnation_began) {
     cluster.hold_back_until = time.now;
     cluster.lost_timestamps_ms = 0;
   }

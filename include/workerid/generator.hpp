@@ -58,7 +58,8 @@ class Generator {
   /// Extends the lease by the lease time, counted from before this call. Never revives one that has
   /// ended. A lease of this Generator that still runs is registered anew if the store forgot it (G7).
   /// Errors: `token_expired`, `token_mismatch`, `not_assigned`, `invalid_worker_id`, `invalid_token`
-  /// (empty), and those of every `Store` verb. Blocks for one attempt.
+  /// (empty), `holding_back` for a lease that this Generator did not get (G7), and those of every
+  /// `Store` verb. Blocks for one attempt, for two where the store forgot the lease.
   void renew(WorkerId worker_id, const Token& token);
 
   /// Gives the ID back; stop using it before. Repeating a successful release is no error.

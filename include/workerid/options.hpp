@@ -94,7 +94,7 @@ struct Options {
   /// the first time, or its data were removed on purpose. Without it a store that may have lost the
   /// cluster grants nothing (`holding_back`) until every former lease is over: `max_lease_time` and
   /// `reuse_delay` after a Redis server started, was promoted, or was seen to lose it (G7). A false
-  /// claim breaks the promise. Without effect on a cluster that the store knows.
+  /// claim breaks the promise. Without effect once the cluster has granted or restored anything.
   bool fresh = false;
 
   /// Called for every event, on a thread of the Generator's own, one call at a time, without a

@@ -73,8 +73,8 @@ struct AcquireRequest {
   std::string owner{};     ///< For people: host, process, start.
   /// Nobody holds an ID of the cluster, if the store does not know it: no need to hold back (G7).
   bool fresh = false;
-  /// The greatest epoch of the cluster that this process saw. A store whose last epoch is smaller
-  /// went back (G7).
+  /// The greatest epoch that the acquirer was granted in this cluster, 0 for none. A store that does
+  /// not know it went back (G7).
   std::uint64_t seen_epoch = 0;
   ClientTime client{};
 };

@@ -131,7 +131,7 @@ TEST_F(RedisAmnesia, AWipedClusterIsKnownFromTheScriptCache) {
   }
 }
 
-// Marked again in every third of a lease time, by whoever renews: also in a new life of the server.
+// Marked again after each fifth of a lease time, by whoever renews: also in a new life of the server.
 TEST_F(RedisAmnesia, HoldersMarkTheClusterInEachLifeOfTheServer) {
   Client holder = newcomer();
   holder.configuration.lease_time = 10ms;

@@ -108,7 +108,7 @@ TEST_F(RedisStoreTest, SendsOneScriptWithAllKeysInOneSlot) {
 }
 
 // G7: whoever has a lease keeps the cluster known to this life of the server.
-TEST_F(RedisStoreTest, MarksTheClusterOnceInAThirdOfTheLease) {
+TEST_F(RedisStoreTest, MarksTheClusterOnceInAFifthOfTheLease) {
   for (int count = 0; count < 3; ++count) {
     answer(granted);
     renew();

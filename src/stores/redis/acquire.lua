@@ -7,17 +7,13 @@
 -- the cluster's name. A script cannot look into the cache, so it sends the client to ask (ARGV[16]).
 
 -- How long ago the server may have lost the cluster, or nil if it tells nothing (G7 is off).
-local function lost_ago_ms(cluster, history, asked)
+local function lost_ago_ms(history, asked)
   if history.incarnation == '' then return nil end
-  if history.promoted or asked == 'seen' then return 0 end
-  -- By then everything that was there when it started is over, so it was lost later or never.
-  if history.uptime_ms >= hold_back_ms(cluster) then
-    if history.evicted() then return 0 end
-    if asked ~= history.incarnation then
-      answer('unknown_cluster', redis.sha1hex(ARGV[15]), history.incarnation)
-    end
+  if history.promoted or asked == 'seen' or history.evicted() then return 0 end
+  if asked ~= history.incarnation then
+    answer('unknown_cluster', redis.sha1hex(ARGV[15]), history.incarnation)
   end
-  return history.uptime_ms
+  return history.uptime_ms  -- It started without it.
 end
 
 return operation(function()
@@ -32,21 +28,21 @@ return operation(function()
     cluster = new_cluster(wanted)
     if leftovers() then
       rebuild(cluster)
+    elseif seen_epoch > 0 then
+      hold_back(cluster, 0)
     elseif not fresh then
-      local ago_ms = lost_ago_ms(cluster, history, ARGV[16])
+      local ago_ms = lost_ago_ms(history, ARGV[16])
       if ago_ms then hold_back(cluster, ago_ms) end
     end
   end
   for _, name in ipairs(CONFIGURATION) do
     if cluster[name] ~= wanted[name] then answer('other_configuration', configuration_of(cluster)) end
   end
-  for _, size in ipairs({call('HLEN', RECORDS), call('ZCARD', ORDER), call('HLEN', TOKENS)}) do
-    -- A record is never deleted: one that is missing was lost, and its holder may still be there.
-    if size ~= cluster.granted then rebuild(cluster) break end
-  end
+  repair(cluster)
   notice_loss(cluster, seen_epoch, history)
-  if fresh and cluster.granted == 0 and cluster.next_fresh == cluster.min then
-    -- A lease that was granted or restored would belie it.
+  -- A lease that was granted or restored would belie it, and so does who saw one.
+  if fresh and seen_epoch == 0 and cluster.granted == 0 and
+    cluster.last_epoch == cluster.incarnation_began then
     cluster.hold_back_until_ms, cluster.lost_timestamps_ms = cluster.clock_ms, 0
   end
   if holds_back(cluster) then refuse_holding_back(cluster) end

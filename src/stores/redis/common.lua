@@ -64,6 +64,10 @@ local function read_wall_clock()
   wall_ms = math.floor(wall_us / 1000)
 end
 
+local function clocks_agree(lease_ms)
+  return math.abs(client.wall_ms - wall_ms) <= math.max(1, math.floor(lease_ms / 4)) / 2
+end
+
 -- Advances the cluster's clock, which deadlines are counted on. A wall clock steps, so one operation
 -- advances it by a quarter of the lease time at the most. The full time is credited where a boot
 -- clock, which does not step, bears it out: the same machine's at the last operation and now. What it
@@ -76,7 +80,7 @@ local function advance_clock(cluster)
   local most = math.max(1, math.floor(cluster.lease_ms / 4))
   local credit = math.max(0, math.min(passed, most))
   local boot_ms = client.boot_ms
-  local agreed = math.abs(client.wall_ms - wall_ms) <= most / 2
+  local agreed = clocks_agree(cluster.lease_ms)
   if client.machine ~= '' and client.machine == cluster.witness then
     if agreed then
       credit = math.max(credit, math.min(passed, boot_ms - cluster.witness_boot_ms))
@@ -128,7 +132,8 @@ local function new_cluster(configuration)
   read_wall_clock()
   local cluster = {
     format = FORMAT, last_epoch = 0, next_fresh = configuration.min, granted = 0,
-    clock_ms = 0, last_wall_ms = wall_ms, witness = client.machine, witness_boot_ms = client.boot_ms,
+    clock_ms = 0, last_wall_ms = wall_ms, witness_boot_ms = client.boot_ms,
+    witness = clocks_agree(configuration.lease_ms) and client.machine or '',
     incarnation = '', incarnation_began = 0, hold_back_until_ms = 0, lost_timestamps_ms = 0,
   }
   for _, name in ipairs(CONFIGURATION) do cluster[name] = configuration[name] end
@@ -232,7 +237,8 @@ local function read_history()
   return {
     incarnation = run_id .. ':' .. former_id,
     promoted = former_id:find('[^0]') ~= nil,
-    uptime_ms = 1000 * (tonumber(server:match('uptime_in_seconds:(%d+)')) or 0),
+    -- The difference of two whole seconds.
+    uptime_ms = 1000 * math.max(0, (tonumber(server:match('uptime_in_seconds:(%d+)')) or 0) - 1),
     evicted = function() return not info('stats'):find('evicted_keys:0\r') end,
   }
 end
@@ -272,7 +278,7 @@ local function rebuild(cluster)
     records[#records + 1] = parse_record(whole(all[index]), all[index + 1])
   end
   call('DEL', ORDER, TOKENS, INSTANCES)
-  cluster.granted = #records
+  cluster.granted, cluster.next_fresh = #records, cluster.min
   for _, record in ipairs(records) do
     local id = text(record.id)
     call('ZADD', ORDER, text(record.free_at_ms), string.format('%010d', record.id))
@@ -282,6 +288,14 @@ local function rebuild(cluster)
     if clock_was_lost then cluster.clock_ms = math.max(cluster.clock_ms, record.free_at_ms) end
   end
   hold_back(cluster, 0)
+  cluster.last_epoch = cluster.last_epoch + 1  -- It is not a cluster that was never used.
+end
+
+-- A record is never deleted: one that is missing was lost, and its holder may still be there.
+local function repair(cluster)
+  for _, size in ipairs({call('HLEN', RECORDS), call('ZCARD', ORDER), call('HLEN', TOKENS)}) do
+    if size ~= cluster.granted then return rebuild(cluster) end
+  end
 end
 
 local function leftovers() return call('EXISTS', RECORDS, ORDER, TOKENS, INSTANCES) > 0 end

@@ -332,6 +332,12 @@ class RedisStore final : public Store {
     const RedisReply reply =
         send({"EVAL", tell_all, "0", "server", "replication", "memory", "persistence", "cluster"},
              detail::redis::deadline_after(timeout));
+    if (const auto* error = error_in(reply)) {
+      const Error failure = detail::redis::server_error(description(), error->text);
+      const bool unknown_user =
+          error->text.starts_with("NOAUTH") || error->text.starts_with("WRONGPASS");
+      if (failure.error_code() != ErrorCode::denied || unknown_user) throw failure;
+    }
     const auto* facts = std::get_if<std::string>(&reply.value);
     return detail::redis::guarantee_of(facts == nullptr ? std::string{} : *facts);
   }
@@ -383,8 +389,8 @@ class RedisStore final : public Store {
     throw detail::redis::server_error(description(), error->text);
   }
 
-  // The grant; marks the cluster three times in a lease time. Until then a server is too young to have
-  // lost it unnoticed (acquire.lua).
+  // The grant; marks the cluster at the first renewal after each fifth of the lease time. A server that
+  // is younger than that is known to be young for longer than what it granted unmarked can last.
   Grant noted(const Answer& answer, const std::string& cluster, Deadline deadline) {
     const Grant grant = grant_of(answer);
     const auto now = steady_clock::now();
@@ -392,11 +398,15 @@ class RedisStore final : public Store {
       const std::lock_guard lock(mutex_);
       auto& due = mark_due_[cluster];
       if (now < due || now >= deadline) return grant;
-      due = now + grant.lease_time / 3;
+      due = now + grant.lease_time / 5;
     }
+    bool marked = false;
     try {
-      send({"EVAL", mark(cluster), "1", keys(cluster).front()}, deadline);
-    } catch (const Error&) {
+      const RedisReply reply = send({"EVAL", mark(cluster), "1", keys(cluster).front()}, deadline);
+      marked = error_in(reply) == nullptr;
+    } catch (const Error&) {  // the next renewal tries again
+    }
+    if (!marked) {
       const std::lock_guard lock(mutex_);
       mark_due_.erase(cluster);
     }

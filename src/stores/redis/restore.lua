@@ -15,6 +15,7 @@ return operation(function()
     if leftovers() then rebuild(cluster) end
   end
   check_range(cluster, id)
+  repair(cluster)
 
   local found = find(id)
   local owned = found and found.token == token

@@ -33,6 +33,7 @@ std::filesystem::path beside(const std::filesystem::path& path, const char* suff
 LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline,
                      milliseconds now, std::optional<milliseconds> former_use)
     : path_(path),
+      had_log_(identity_of(beside(path, "-wal")).has_value()),
       identity_(make_file(path)),
       machine_(this_machine()),
       database_(path.string(), name, deadline),
@@ -122,10 +123,11 @@ Database& LeaseFile::set_up(milliseconds now, std::optional<milliseconds> former
   Transaction change(database_, Access::write);
   if (!has_tables()) {
     make_tables();
-    const bool was_deleted = former_use || open_though_deleted(path_);
+    // A log without its file is one whose file was moved away.
+    const bool was_deleted = former_use || had_log_ || open_though_deleted(path_);
     save({machine_, identity_.text(), was_deleted ? now : never_lost});
   } else if (const Stored found = stored(); !of_this_boot(found)) {
-    end_all_leases();
+    end_all_leases(lost(found) ? now : never_lost);
   } else if (lost(found)) {
     save({machine_, identity_.text(), now});
   }
@@ -202,16 +204,18 @@ bool LeaseFile::of_this_boot(const Stored& found) const {
 
 // A reboot ended every holder. The times move to before the boot, so that they keep their order
 // (G6); tokens, epochs and reserved timestamps stay (G4, G8).
-void LeaseFile::end_all_leases() {
+// A file that was put back from before the boot may lack what was granted since.
+void LeaseFile::end_all_leases(milliseconds lost) {
   const std::int64_t latest_ms =
       integer(database_, "SELECT coalesce(max(free_at_ms), 0) FROM records");
   Statement(database_,
             "UPDATE records SET lease_end_ms = lease_end_ms - ?1, free_at_ms = free_at_ms - ?1")
       .run(latest_ms);
-  const Stored stored{machine_, identity_.text(), never_lost};
+  const Stored stored{machine_, identity_.text(), lost};
   save(stored);
-  Statement(database_, "UPDATE clusters SET incarnation = ?1, hold_back_until_ms = 0")
-      .run(stored.incarnation());
+  Statement(database_, "UPDATE clusters SET hold_back_until_ms = 0").run();
+  if (lost != never_lost) return;
+  Statement(database_, "UPDATE clusters SET incarnation = ?1").run(stored.incarnation());
 }
 
 }  // namespace workerid::detail::sqlite

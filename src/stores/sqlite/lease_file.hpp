@@ -80,9 +80,10 @@ class LeaseFile {
   Stored read_stored(Statement& statement) const;
   bool of_this_boot(const Stored& stored) const;
   void save(const Stored& stored);
-  void end_all_leases();
+  void end_all_leases(std::chrono::milliseconds lost);
 
   std::filesystem::path path_;
+  bool had_log_;  // before it was opened
   FileIdentity identity_;
   Machine machine_;
   Database database_;
