@@ -131,6 +131,17 @@ TEST_F(RedisAmnesia, AWipedClusterIsKnownFromTheScriptCache) {
   }
 }
 
+// Its age says nothing about a loss that came after its start.
+TEST_F(RedisAmnesia, AWipedClusterOfAYoungServerIsNotOlderThanItsLoss) {
+  server.restart();
+  const Client holder;
+  const Grant grant = holder.acquire(*open(server));
+  server.step_clock(60s);
+  server.cli({"FLUSHALL"});
+  EXPECT_GT(held_back(*open(server)), 80s);
+  EXPECT_EQ(holder.restore(*open(server), grant).epoch, grant.epoch);
+}
+
 // Marked again after each fifth of a lease time, by whoever renews: also in a new life of the server.
 TEST_F(RedisAmnesia, HoldersMarkTheClusterInEachLifeOfTheServer) {
   Client holder = newcomer();

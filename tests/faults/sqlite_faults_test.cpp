@@ -290,6 +290,39 @@ TEST_F(SqliteFaults, CopyIsAnotherFile) {
   expect_error(ErrorCode::holding_back, [&] { acquire(*store); });
 }
 
+// A backup from before the last boot, whose holders are all gone, put back over a file in use.
+TEST_F(SqliteFaults, CopyFromBeforeTheBootHoldsBackToo) {
+  open_sqlite_store(path)->acquire(request(), timeout);
+  const std::filesystem::path backup = directory.path() / "backup.db";
+  std::filesystem::copy_file(path, backup);
+  SqliteFile(backup).run("UPDATE machine SET boot_id = 'an earlier one'");
+  const AcquireRequest mine = request();
+  const auto store = open();
+  const Grant grant = store->acquire(mine, timeout);
+  remove({"", "-wal", "-shm"});
+  std::filesystem::rename(backup, path);
+  expect_error(ErrorCode::holding_back, [&] { acquire(*open()); });
+  EXPECT_EQ(restore(*store, mine, grant).epoch, grant.epoch);
+}
+
+TEST_F(SqliteFaults, FileThatWasMovedAwayIsMissed) {
+  const AcquireRequest mine = request();
+  const auto store = open();
+  const Grant grant = store->acquire(mine, timeout);
+  std::filesystem::rename(path, path.string() + ".away");
+  const auto newcomer_meets = [this](ErrorCode code) {
+    auto newcomer = ForkedProcess([this, code] {
+      expect_error(code, [&] { acquire(*open()); });
+      return HasFailure() ? 1 : 0;
+    });
+    EXPECT_EQ(newcomer.wait(), ExitStatus{});
+  };
+  // The log of the former file is still in use, and none for a new one.
+  newcomer_meets(ErrorCode::unavailable);
+  EXPECT_EQ(restore(*store, mine, grant).epoch, grant.epoch);
+  newcomer_meets(ErrorCode::holding_back);
+}
+
 // Others would make a new one and would no longer be kept from writing at the same time.
 TEST_F(SqliteFaults, DeletedSharedMemoryLosesNothing) {
   const auto store = open();

@@ -550,6 +550,18 @@ TEST(RulesHoldBack, AFreshClusterNeedNotWait) {
   EXPECT_EQ(std::string{refused.refusal->what()}.find("--fresh"), std::string::npos);
 }
 
+TEST(RulesHoldBack, WhoWasGrantedAnEpochBeliesAFreshCluster) {
+  AcquireRequest fresh = acquire_request();
+  fresh.fresh = true;
+  fresh.seen_epoch = 1;
+  const rules::History old{"first", 24h};
+  const Decision decision = decide(std::nullopt, fresh, {}, at(10ms), old);
+  refusal_of(decision);
+  EXPECT_EQ(decision.cluster.hold_back_until, 160ms);
+  fresh.seen_epoch = 0;  // another process, which repeats the claim
+  refusal_of(decide(decision.cluster, acquire_request(), {}, at(20ms), old));
+}
+
 TEST(RulesHoldBack, OnlyAValidHolderIsExtended) {  // R3
   const Cluster cluster = in_life(full_cluster, first_life);
   for (const Renewal renewal : {Renewal::strict, Renewal::resume}) {
