@@ -35,6 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       cli::add_run(tool, invocation),       cli::add_get(tool, invocation),
       cli::add_renew(tool, invocation),     cli::add_release(tool, invocation),
       cli::add_list(tool, invocation),      cli::add_inspect(tool, invocation),
+      cli::add_torture(tool, invocation),   cli::add_torture_holder(tool, invocation),
       cli::add_completion(tool, invocation)};
   const auto mark = std::find(words.begin(), words.end(), "--");
   const bool is_run = words.front() == "run" && mark != words.end();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "lease_file.hpp"
 
+#include "stores/stored_values.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <system_error>
@@ -173,6 +175,9 @@ LeaseFile::Stored LeaseFile::read_stored(Statement& statement) const {
   stored.machine.boottime_offset_ns = rows.integer();
   stored.file = rows.text();
   stored.lost = milliseconds{rows.integer()};
+  if (!plausible_time(stored.lost)) {
+    refuse_stored(database_.name(), "the table machine has a wrong time");
+  }
   return stored;
 }
 
