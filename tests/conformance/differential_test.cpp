@@ -87,6 +87,7 @@ class Comparator {
   }
 
  private:
+  static constexpr std::uint64_t invented_epoch = 1;
   static constexpr std::uint64_t never_granted_epoch = largest_epoch;
   static constexpr WorkerId low = 8;
   static constexpr WorkerId high = 21;  // 14 IDs, and one digit more on the way
@@ -201,8 +202,12 @@ class Comparator {
     RestoreRequest request{"differential", configuration(), lease.token, {}, {}, {}, client()};
     if (one_in(2)) request.instance = "instance " + std::to_string(below(6));
     request.owner = "owner " + std::to_string(step_);
-    Grant grant{lease.worker_id, 1, {100, 200}, milliseconds{1000}};
-    if (granted != grants_.end()) grant = granted->second;
+    Grant grant{lease.worker_id, invented_epoch, {100, 200}, milliseconds{1000}};
+    if (granted != grants_.end()) {
+      grant = granted->second;
+    } else {
+      epochs_.try_emplace(invented_epoch, invented_epoch);  // the same on both
+    }
     if (may_lose() && one_in(20)) grant.epoch = some_epoch();
     const auto restored = both("restore " + std::to_string(grant.worker_id), [&](Store& store) {
       request.grant = grant;
