@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "guard.hpp"
 
+#include "argument_pointers.hpp"
 #include "exit_codes.hpp"
 
 #include <algorithm>
@@ -83,14 +84,6 @@ void end_descendants(const std::vector<pid_t>& spared, Reaped reaped) {
   }
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 // Every signal at its default and none blocked; what nohup(1) or a shell's & had ignored stays so.
 void reset_signals() {
   for (int number = 1; number < NSIG; ++number) {
@@ -107,8 +100,8 @@ void reset_signals() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != guard) ::_exit(exit_failure);  // it died before it could be asked for
   if (program.identity_lock >= 0) ::fcntl(program.identity_lock, F_SETFD, 0);
-  const std::vector<char*> arguments = pointers(program.arguments);
-  const std::vector<char*> environment = pointers(program.environment);
+  const std::vector<char*> arguments = argument_pointers(program.arguments);
+  const std::vector<char*> environment = argument_pointers(program.environment);
   reset_signals();
   ::execvpe(arguments.front(), arguments.data(), environment.data());
   send(socket, Ending{.exec_error = errno, .wait_status = 0, .overdue = false});

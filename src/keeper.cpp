@@ -236,23 +236,26 @@ struct Keeper::Shared {
     if (const auto* wait = std::get_if<LeaseMachine::Wait>(&action)) {
       schedule(lease, wait->until);
     } else if (const auto* renew = std::get_if<LeaseMachine::Renew>(&action)) {
-      unschedule(*lease);
       const RenewRequest request{lease->cluster(), lease->worker_id(), lease->token(),
                                  renew->renewal, client_time(now)};
-      lock.unlock();
-      const auto answer = call([&] { return store->renew(request, renew->timeout); });
-      lock.lock();
-      finish(lock, lease, answer);
+      ask(lock, lease, [&] { return store->renew(request, renew->timeout); });
     } else if (const auto* restore = std::get_if<LeaseMachine::Restore>(&action)) {
-      unschedule(*lease);
       const RestoreRequest request = restore_request(lease->origin_, lease->machine_.grant(), now);
-      lock.unlock();
-      const auto answer = call([&] { return store->restore(request, restore->timeout); });
-      lock.lock();
-      finish(lock, lease, answer);
+      ask(lock, lease, [&] { return store->restore(request, restore->timeout); });
     } else {
       forget(*lease);
     }
+  }
+
+  // Lets the lock go while `operation` asks the store, and does what follows from the answer.
+  template <typename Operation>
+  void ask(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease,
+           Operation operation) {
+    unschedule(*lease);
+    lock.unlock();
+    const auto answer = call(operation);
+    lock.lock();
+    finish(lock, lease, answer);
   }
 
   void finish(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease,

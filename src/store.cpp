@@ -67,6 +67,14 @@ Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id
   return grant;
 }
 
+// What the record of an acquisition or a restoration is made of.
+template <typename Request>
+void check_holder(const Request& request) {
+  check_configuration(request.configuration);
+  check_text("the instance", request.instance, longest_text);
+  check_text("the owner", request.owner, longest_text);
+}
+
 // The next one has to be greater.
 void check_seen(std::uint64_t epoch) {
   if (epoch >= largest_epoch) {
@@ -174,9 +182,7 @@ Grant Store::acquire(const AcquireRequest& request, milliseconds timeout) {
   check_process();
   check_seen(request.seen_epoch);
   check_lease(request.cluster, 0, request.token, timeout);
-  check_configuration(request.configuration);
-  check_text("the instance", request.instance, longest_text);
-  check_text("the owner", request.owner, longest_text);
+  check_holder(request);
   if (request.takeover && request.instance.empty()) refuse("takeover needs an instance");
   return checked(do_acquire(request, timeout), request.configuration.min_worker_id,
                  request.configuration.max_worker_id, description());
@@ -192,9 +198,7 @@ Grant Store::restore(const RestoreRequest& request, milliseconds timeout) {
   check_process();
   const WorkerId worker_id = request.grant.worker_id;
   check_lease(request.cluster, worker_id, request.token, timeout);
-  check_configuration(request.configuration);
-  check_text("the instance", request.instance, longest_text);
-  check_text("the owner", request.owner, longest_text);
+  check_holder(request);
   checked(request.grant, worker_id, worker_id, "the request's store");
   check_seen(request.grant.epoch);
   return checked(do_restore(request, timeout), worker_id, worker_id, description());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "torture/child.hpp"
 
+#include "argument_pointers.hpp"
 #include "exit_codes.hpp"
 
 #include <cerrno>
@@ -12,21 +13,9 @@
 
 namespace workerid::cli {
 
-namespace {
-
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-}  // namespace
-
 Child::Child(const std::vector<std::string>& arguments, int output) {
   // All memory is taken before fork(2): other threads may be in malloc at this moment.
-  const std::vector<char*> words = pointers(arguments);
+  const std::vector<char*> words = argument_pointers(arguments);
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");

@@ -82,6 +82,17 @@ void World::see(const Entry& entry) {
   judge_.see(timed);
 }
 
+Entry World::entry_of(Entry::Kind kind, const Sent& request) {
+  Entry entry;
+  entry.kind = kind;
+  entry.seat = request.seat;
+  entry.process = request.message.process;
+  entry.lease = request.message.lease;
+  entry.message = request.number;
+  entry.verb = request.message.verb;
+  return entry;
+}
+
 void World::dispatch(const Event& event) {
   if (event.process >= 0) {
     Life& one = life(event.process);
@@ -104,13 +115,7 @@ void World::dispatch(const Event& event) {
     case Event::Kind::reply: {
       Sent& request = sent(event.index);
       if (!std::exchange(request.awaited, false)) return;
-      Entry answered;
-      answered.kind = Entry::Kind::answered;
-      answered.seat = request.seat;
-      answered.process = request.message.process;
-      answered.lease = request.message.lease;
-      answered.message = request.number;
-      answered.verb = request.message.verb;
+      Entry answered = entry_of(Entry::Kind::answered, request);
       if (const auto* error = std::get_if<Error>(event.outcome.get())) {
         answered.code = error->error_code();
       }
@@ -199,14 +204,7 @@ int World::send(Message message) {
   Host& host = at(request.host);
   request.deadline = BootTime{host.clock.boot(now_)} + request.message.timeout;
 
-  Entry entry;
-  entry.kind = Entry::Kind::sent;
-  entry.seat = request.seat;
-  entry.process = request.message.process;
-  entry.lease = request.message.lease;
-  entry.message = request.number;
-  entry.verb = request.message.verb;
-  see(entry);
+  see(entry_of(Entry::Kind::sent, request));
 
   push(host.clock.when(request.deadline, now_),
        {.kind = Event::Kind::time_out, .process = request.message.process, .index = index});
@@ -254,13 +252,7 @@ void World::arrive(int message) {
     acquire->fresh = acquire->fresh && (node.knows_records() || !granted_ever_);
   const Outcome outcome = node.execute(executed, now_);
 
-  Entry entry;
-  entry.kind = Entry::Kind::executed;
-  entry.seat = request.seat;
-  entry.process = request.message.process;
-  entry.lease = request.message.lease;
-  entry.message = request.number;
-  entry.verb = request.message.verb;
+  Entry entry = entry_of(Entry::Kind::executed, request);
   entry.store_now = node.now_ms().count();
   entry.amount = static_cast<std::int64_t>(host.node);
   if (acquire != nullptr) {
@@ -305,13 +297,7 @@ void World::time_out(int message) {
     return;
   }
   request.awaited = false;
-  Entry answered;
-  answered.kind = Entry::Kind::answered;
-  answered.seat = request.seat;
-  answered.process = request.message.process;
-  answered.lease = request.message.lease;
-  answered.message = request.number;
-  answered.verb = request.message.verb;
+  Entry answered = entry_of(Entry::Kind::answered, request);
   answered.code = ErrorCode::outcome_unknown;
   see(answered);
   life(request.message.process)

@@ -94,6 +94,7 @@ class World final : private Surroundings {
   Host& at(int host) { return hosts_.at(static_cast<std::size_t>(host)); }
   const Host& at(int host) const { return hosts_.at(static_cast<std::size_t>(host)); }
   Life& life(int process) { return lives_.at(static_cast<std::size_t>(process)); }
+  static Entry entry_of(Entry::Kind kind, const Sent& request);
   Sent& sent(int message) { return sent_.at(static_cast<std::size_t>(message)); }
   bool boot_clock_store() const noexcept;
 

@@ -19,8 +19,7 @@ end
 return operation(function()
   local token, instance, takeover, owner = ARGV[9], ARGV[10], ARGV[11] == '1', ARGV[12]
   local fresh, seen_epoch = ARGV[13] == '1', tonumber(ARGV[14])
-  local wanted = {}
-  for index, name in ipairs(CONFIGURATION) do wanted[name] = tonumber(ARGV[index + 3]) end
+  local wanted = configuration_asked_for()
 
   local history = read_history()
   local cluster = open_cluster()

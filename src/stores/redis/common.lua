@@ -140,6 +140,13 @@ local function new_cluster(configuration)
   return cluster
 end
 
+-- That of the client, where its script takes one: behind its clocks.
+local function configuration_asked_for()
+  local configuration = {}
+  for index, name in ipairs(CONFIGURATION) do configuration[name] = tonumber(ARGV[index + 3]) end
+  return configuration
+end
+
 local function configuration_of(cluster)
   return cluster.min, cluster.max, cluster.lease_ms, cluster.reuse_delay_ms, cluster.cool_down_ms
 end

@@ -9,9 +9,7 @@ return operation(function()
   local history = read_history()
   local cluster = open_cluster()
   if not cluster then
-    local former = {}
-    for index, name in ipairs(CONFIGURATION) do former[name] = tonumber(ARGV[index + 3]) end
-    cluster = new_cluster(former)
+    cluster = new_cluster(configuration_asked_for())
     if leftovers() then rebuild(cluster) end
   end
   check_range(cluster, id)
