@@ -36,15 +36,21 @@ std::uint64_t next_epoch(const Cluster& cluster, const StoreTime& time) {
                   static_cast<std::uint64_t>(std::max<std::int64_t>(0, wall_us)));
 }
 
-// Never shortens: what an earlier, longer promise gave still holds.
+// Never shortens: what an earlier, longer promise gave still holds. The reserved timestamps move on
+// with the lease where they then reach far enough, and little further: so a store that keeps when an ID
+// comes free, and by how much its timestamps are ahead of that, writes the first alone.
 void extend(Record& record, const Cluster& cluster, const ClientTime& client,
             const StoreTime& time) {
-  const Configuration& configuration = cluster.configuration;
-  const milliseconds lease_end = time.now + configuration.lease_time;
-  record.lease_end = std::max(record.lease_end, lease_end);
-  record.free_at = std::max(record.free_at, lease_end + configuration.reuse_delay);
-  record.reserved.last_ms = std::max(
-      record.reserved.last_ms, believed_wall_ms(client, time) + configuration.lease_time.count());
+  const auto& [min, max, lease_time, reuse_delay, cool_down] = cluster.configuration;
+  const milliseconds before = record.lease_end;
+  record.lease_end = std::max({before, record.free_at - reuse_delay, time.now + lease_time});
+  record.free_at = record.lease_end + reuse_delay;
+  const std::int64_t needed_ms = believed_wall_ms(client, time) + lease_time.count();
+  const std::int64_t spare_ms = lease_time.count() / 64;
+  const std::int64_t moved_ms = record.reserved.last_ms + (record.lease_end - before).count();
+  record.reserved.last_ms = moved_ms >= needed_ms && moved_ms <= needed_ms + 2 * spare_ms
+                                ? moved_ms
+                                : std::max(record.reserved.last_ms, needed_ms + spare_ms);
   record.incarnation_began = cluster.incarnation_began;
 }
 
@@ -54,8 +60,8 @@ void grant_anew(Record& record, Cluster& cluster, const ClientTime& client, cons
   record.reserved.first_ms = std::max({record.reserved.last_ms, cluster.lost_timestamps_ms,
                                        believed_wall_ms(client, time) - 1}) +
                              1;  // G8
-  record.reserved.last_ms = record.reserved.first_ms + cluster.configuration.lease_time.count();
   extend(record, cluster, client, time);
+  record.reserved.last_ms = record.reserved.first_ms + cluster.configuration.lease_time.count();
 }
 
 // Something may have been lost: whoever holds an ID has a time from then on to register it anew (G7).
@@ -161,8 +167,9 @@ milliseconds hold_back_time(const Configuration& configuration) {
   return configuration.lease_time + configuration.reuse_delay;
 }
 
-void LeaseClock::advance(milliseconds lease_time, WallTime wall, const ClientTime& client) {
+milliseconds LeaseClock::advance(milliseconds lease_time, WallTime wall, const ClientTime& client) {
   const milliseconds passed = wall - last_wall;
+  if (passed >= milliseconds{0} && passed < lease_time / 16) return now + passed;
   const milliseconds most = std::max(milliseconds{1}, lease_time / 4);
   milliseconds credit = std::clamp(passed, milliseconds{0}, most);
   BootTime boot = client.moment.boot;
@@ -181,6 +188,7 @@ void LeaseClock::advance(milliseconds lease_time, WallTime wall, const ClientTim
   last_wall = wall;
   witness_boot = boot;
   witness = agreed ? client.machine : std::string{};
+  return now;
 }
 
 Grant Decision::answer() const {
@@ -303,6 +311,7 @@ Decision restore(const std::optional<Cluster>& stored, const RestoreRequest& req
 
   if (!found) ++cluster.granted;
   Record record = found.value_or(Record{});
+  if (!owned) record.lease_end = time.now;
   record.worker_id = worker_id;
   record.token = request.token;
   record.epoch = std::max(record.epoch, epoch);

@@ -11,8 +11,8 @@
 
 namespace workerid::rules {
 
-/// A store's clock, read inside the atomic step. `now` counts from anywhere but never goes back
-/// and, between two of a lease's operations, never runs ahead of true time by more than a quarter
+/// A store's clock, read inside the atomic step. `now` counts from anywhere, goes back by less than a
+/// sixteenth of the lease time if at all (which delays, and shortens nothing) and, between two of a lease's operations, never runs ahead of true time by more than a quarter
 /// of the lease time (`Tolerance::store_step`); `wall` is the server's wall clock.
 struct StoreTime {
   std::chrono::milliseconds now{};
@@ -37,9 +37,11 @@ struct LeaseClock {
   std::string witness{};  ///< The machine whose boot clock is the witness; empty for none.
   BootTime witness_boot;
 
-  /// Advances the clock, first thing in every operation; keep it also when that is refused, or a full
-  /// cluster would not age. `wall` is the server's. Pure.
-  void advance(std::chrono::milliseconds lease_time, WallTime wall, const ClientTime& client);
+  /// Advances the clock, first thing in every operation, and returns what it shows; keep it also when
+  /// the operation is refused, or a full cluster would not age. It is unchanged, and need not be
+  /// written, when less than a sixteenth of the lease time passed: the next operation counts that
+  /// again. `wall` is the server's. Pure.
+  std::chrono::milliseconds advance(std::chrono::milliseconds lease_time, WallTime wall, const ClientTime& client);
 };
 
 /// What a store keeps of a cluster beside its records.

@@ -4,6 +4,8 @@
 // contract, or errors.
 #include "fuzz/contract.hpp"
 
+#include "stores/redis/packed.hpp"
+
 #include <workerid/redis_store.hpp>
 
 #include <array>
@@ -98,9 +100,9 @@ class InventedServer final : public RedisConnection {
   }
 
   RedisReply grant() {
-    RedisReply::Array answer{{std::string{"granted"}}};
-    append_numbers(answer, 5);
-    return {std::move(answer)};
+    if (input_.ConsumeBool()) return {input_.ConsumeRandomLengthString(42)};
+    const auto number = [this] { return std::int64_t{input_.ConsumeIntegral<std::uint8_t>()}; };
+    return {detail::redis::packed({number(), number(), number(), number(), number()})};
   }
 
   // As inspect.lua answers it.

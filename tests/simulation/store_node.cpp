@@ -27,8 +27,7 @@ rules::StoreTime StoreNode::advance(const ClientTime& client, Time now) {
   } else {
     const milliseconds lease_time =
         cluster_.cluster ? cluster_.cluster->configuration.lease_time : lease_time_;
-    lease_clock_.advance(lease_time, moment.wall, client);
-    now_ms_ = lease_clock_.now;
+    now_ms_ = lease_clock_.advance(lease_time, moment.wall, client);
   }
   return {now_ms_, moment.wall};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What the store sends over a connection, and what it makes of the answers.
+#include "stores/redis/packed.hpp"
 #include "stores/redis/scripts.hpp"
 #include "support/expect_error.hpp"
 
@@ -20,6 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 using Array = RedisReply::Array;
 using Words = std::vector<std::string>;
+using detail::redis::packed;
 
 RedisReply whole(std::int64_t value) {
   return {value};
@@ -85,25 +87,19 @@ class RedisStoreTest : public testing::Test {
                                .client = {{BootTime{7'999'999ns}, WallTime{1234ms}}, "machine"}};
 };
 
-const RedisReply granted = array(
-    {text("granted"), whole(5), whole(1790000000000001), whole(10), whole(20), whole(60'000)});
+const RedisReply granted = text(packed({5, 1790000000000001, 10, 20, 60'000}));
 
 TEST_F(RedisStoreTest, SendsOneScriptWithAllKeysInOneSlot) {
   answer(granted);
   EXPECT_EQ(acquire(), (Grant{5, 1790000000000001, {10, 20}, 60s}));
   EXPECT_EQ(
       connection->commands,
-      (std::vector<Words>{{"EVALSHA", std::string{detail::redis::acquire_script.sha1}, "5",
-                           "{workerid:c}:cluster", "{workerid:c}:records", "{workerid:c}:order",
-                           "{workerid:c}:tokens", "{workerid:c}:instances",
-                           // client: wall, boot, machine
-                           "1234", "7", "machine",
-                           // configuration
-                           "1", "10", "60000", "30000", "1000",
-                           // token, instance, takeover, owner, fresh, seen epoch
-                           request.token.text(), "pod-0", "1", "host 1", "0", "7",
-                           // mark, what the server's script cache says of it
-                           "return 1 -- workerid knows the cluster c", ""}}));
+      (std::vector<Words>{{"EVALSHA", std::string{detail::redis::acquire_script.sha1}, "3",
+                           "{workerid:c}:cluster", "{workerid:c}:order", "{workerid:c}:instances",
+                           request.token.text(), packed({1, 10, 60000, 30000, 1000}),
+                           packed({1234, 7}) + "machine", "pod-0", "host 1",
+                           // takeover, fresh, seen epoch
+                           std::string{'\1', '\0'} + packed({7})}}));
   EXPECT_EQ(connection->timeouts.front(), 5s);
 }
 
@@ -210,9 +206,9 @@ TEST_F(RedisStoreTest, MapsRefusedLeases) {
 }
 
 TEST_F(RedisStoreTest, NamesDataThatIsNotItsOwn) {
-  answer(array({text("damaged"), text("{workerid:c}:records"), text("the record of worker ID 3")}));
+  answer(array({text("damaged"), text("{workerid:c}:cluster"), text("the record of worker ID 3")}));
   expect_error_naming(
-      ErrorCode::corrupt_record, [&] { acquire(); }, "{workerid:c}:records", "worker ID 3");
+      ErrorCode::corrupt_record, [&] { acquire(); }, "{workerid:c}:cluster", "worker ID 3");
   answer(array({text("other_format"), whole(3), whole(2)}));
   expect_error_naming(
       ErrorCode::unsupported_server, [&] { renew(); }, "format 3");
@@ -226,7 +222,10 @@ TEST_F(RedisStoreTest, RefusesRepliesOfTheWrongShape) {
       array({}),
       array({whole(1)}),
       array({text("granted")}),
-      array({text("granted"), text("5"), whole(1), whole(10), whole(20), whole(60'000)}),
+      text(packed({5, 1, 10, 20})),
+      text(packed({5, -1, 10, 20, 60'000})),
+      text("\x7f\xf8" + std::string(38, '\0')),  // not a number
+      text("\x3f\xe0" + std::string(38, '\0')),  // a half
       array({text("all_taken"), whole(10)}),
       array({text("ended"), {RedisReply::Nil{}}}),
       array({text("page"), text("0")}),
@@ -276,8 +275,8 @@ TEST_F(RedisStoreTest, MergesThePagesOfAnInspection) {
   EXPECT_EQ(view->leases.at(2).worker_id, 3);
   EXPECT_EQ(view->leases.at(2).lease_left, 1400ms);
   EXPECT_EQ(view->leases.at(2).epoch, 103U);
-  EXPECT_EQ(connection->commands.at(0).at(11), "0");
-  EXPECT_EQ(connection->commands.at(1).at(11), "17");
+  EXPECT_EQ(connection->commands.at(0).at(6), "0");
+  EXPECT_EQ(connection->commands.at(1).at(6), "17");
 }
 
 TEST_F(RedisStoreTest, KnowsNothingOfAnUnknownCluster) {

@@ -24,6 +24,8 @@ using std::chrono::milliseconds;
 constexpr Configuration configuration{1, 3, 100ms, 50ms, 10ms};
 // The store's wall clock, in milliseconds; its lease clock is the tests' business.
 constexpr std::int64_t wall_ms = 1'000'000;
+// How much further than needed timestamps are reserved where they do not move on with the lease.
+constexpr std::int64_t spare_ms = 100 / 64;
 
 StoreTime at(milliseconds now) {
   return {now, WallTime{milliseconds{wall_ms}}};
@@ -130,7 +132,7 @@ TEST(RulesAcquire, SameTokenGetsTheSameGrantRefreshed) {
     EXPECT_EQ(decision.record->lease_end, now + 100ms);
     EXPECT_EQ(decision.record->free_at, now + 150ms);
     EXPECT_EQ(decision.record->instance, "pod") << "the repetition is of the same acquisition";
-    EXPECT_EQ(decision.record->reserved, (TimestampRange{500, wall_ms + 100}));
+    EXPECT_EQ(decision.record->reserved, (TimestampRange{500, wall_ms + 100 + spare_ms}));
     EXPECT_EQ(decision.cluster.last_epoch, full_cluster.last_epoch);
   }
 }
@@ -283,7 +285,7 @@ TEST(RulesRenew, ExtendsWhatHasNotEnded) {
     Record expected = leased_record();
     expected.lease_end = 1099ms;
     expected.free_at = 1149ms;
-    expected.reserved.last_ms = wall_ms + 100;
+    expected.reserved.last_ms = wall_ms + 100 + spare_ms;
     EXPECT_EQ(decision.record, expected);
     EXPECT_EQ(decision.cluster.last_epoch, full_cluster.last_epoch);
     EXPECT_EQ(decision.answer().epoch, 7U);
@@ -324,10 +326,30 @@ TEST(RulesRenew, ResumptionIsANewGrant) {
   }
 }
 
+// So that a store need not write them at each renewal.
+TEST(RulesRenew, ReservedTimestampsMoveOnWithTheLease) {
+  const std::int64_t needed_ms = wall_ms + 100;
+  // What the lease, moving on by 50 ms, makes of the last timestamp, and what is reserved.
+  const std::vector<std::pair<std::int64_t, std::int64_t>> table{
+      {needed_ms - 1, needed_ms + spare_ms},  // not far enough
+      {needed_ms, needed_ms},
+      {needed_ms + 2 * spare_ms, needed_ms + 2 * spare_ms},
+      {needed_ms + 2 * spare_ms + 1, needed_ms + spare_ms},  // further than it need be
+      {needed_ms + 1000, needed_ms + 1000 - 50},             // and never taken back
+  };
+  for (const auto& [moved_ms, expected_ms] : table) {
+    Record record = leased_record();
+    record.reserved.last_ms = moved_ms - 50;
+    const Decision decision =
+        rules::renew(full_cluster, renew_request(Renewal::held), record, at(950ms));
+    EXPECT_EQ(decision.answer().reserved.last_ms, expected_ms) << moved_ms;
+  }
+}
+
 TEST(RulesRenew, NeverShortens) {
   Record record = leased_record();
   record.lease_end = 9000ms;
-  record.free_at = 9500ms;
+  record.free_at = 9050ms;
   record.reserved.last_ms = wall_ms + 7000;
   for (const Renewal renewal : {Renewal::strict, Renewal::held}) {
     const Decision decision = rules::renew(full_cluster, renew_request(renewal), record, at(10ms));
@@ -599,7 +621,7 @@ TEST(RulesRestore, RegistersWhatWasLost) {
       rules::restore(std::nullopt, restore_request(), std::nullopt, at(20ms), second_life);
   EXPECT_EQ(decision.answer().worker_id, 2);
   EXPECT_EQ(decision.answer().epoch, 7U);
-  EXPECT_EQ(decision.answer().reserved, (TimestampRange{500, wall_ms + 100}));
+  EXPECT_EQ(decision.answer().reserved, (TimestampRange{500, wall_ms + 100 + spare_ms}));
   EXPECT_EQ(decision.record->lease_end, 120ms);
   EXPECT_EQ(decision.record->free_at, 170ms);
   EXPECT_EQ(decision.record->owner, "owner");
@@ -670,14 +692,25 @@ TEST(RulesRestore, WhatWasReleasedIsOver) {
 TEST(RulesLeaseClock, AStepCountsAQuarterOfTheLease) {
   rules::LeaseClock clock;
   clock.last_wall = WallTime{1000ms};
-  clock.advance(100ms, WallTime{1010ms}, client());
-  EXPECT_EQ(clock.now, 10ms);
-  clock.advance(100ms, WallTime{100'000ms}, client());
-  EXPECT_EQ(clock.now, 35ms);
-  clock.advance(100ms, WallTime{500ms}, client());
-  EXPECT_EQ(clock.now, 35ms) << "it never goes back";
-  clock.advance(100ms, WallTime{505ms}, client());
-  EXPECT_EQ(clock.now, 40ms) << "and goes on from the new time";
+  EXPECT_EQ(clock.advance(100ms, WallTime{1010ms}, client()), 10ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{100'000ms}, client()), 35ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{500ms}, client()), 35ms) << "it never goes back";
+  EXPECT_EQ(clock.advance(100ms, WallTime{510ms}, client()), 45ms) << "and goes on";
+}
+
+// An operation that comes soon after the last one writes no clock, and none of the time is lost.
+TEST(RulesLeaseClock, ASmallAdvanceIsNotKept) {
+  rules::LeaseClock clock;
+  clock.last_wall = WallTime{1000ms};
+  for (const milliseconds passed : {0ms, 1ms, 5ms}) {
+    EXPECT_EQ(clock.advance(100ms, WallTime{1000ms + passed}, client()), passed);
+    EXPECT_EQ(clock.now, 0ms);
+    EXPECT_EQ(clock.last_wall, WallTime{1000ms});
+  }
+  EXPECT_EQ(clock.advance(100ms, WallTime{1006ms}, client()), 6ms);
+  EXPECT_EQ(clock.now, 6ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1005ms}, client()), 6ms) << "a step back";
+  EXPECT_EQ(clock.advance(100ms, WallTime{1007ms}, client()), 8ms) << "is not waited for";
 }
 
 TEST(RulesLeaseClock, ABootClockBearsOutMore) {
@@ -685,15 +718,12 @@ TEST(RulesLeaseClock, ABootClockBearsOutMore) {
     return ClientTime{{BootTime{boot}, WallTime{wall}}, "machine"};
   };
   rules::LeaseClock clock;
-  clock.last_wall = WallTime{1000ms};
-  clock.advance(100ms, WallTime{1000ms}, on_machine(5000ms, 1000ms));
-  clock.advance(100ms, WallTime{1500ms}, on_machine(5400ms, 1500ms));
-  EXPECT_EQ(clock.now, 400ms);
+  clock.last_wall = WallTime{990ms};
+  EXPECT_EQ(clock.advance(100ms, WallTime{1000ms}, on_machine(5000ms, 1000ms)), 10ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1500ms}, on_machine(5400ms, 1500ms)), 410ms);
   // A request that took long to come is no witness, neither of what passed nor for the next one.
-  clock.advance(100ms, WallTime{1600ms}, on_machine(5500ms, 1500ms));
-  EXPECT_EQ(clock.now, 425ms);
-  clock.advance(100ms, WallTime{2000ms}, on_machine(5900ms, 2000ms));
-  EXPECT_EQ(clock.now, 450ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1600ms}, on_machine(5500ms, 1500ms)), 435ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{2000ms}, on_machine(5900ms, 2000ms)), 460ms);
 }
 
 // ---- view of a cluster --------------------------------------------------------------------------

@@ -31,17 +31,21 @@ Grant MemoryCluster::write(const rules::Decision& decision) {
 }
 
 void MemoryCluster::save(const rules::Record& record) {
+  bool named_before = false;
   if (const auto former = find(record.worker_id)) {
     by_free_at_.erase({former->free_at, former->worker_id});
     by_token_.erase(former->token);
     const auto named = by_instance_.find(former->instance);
-    if (named != by_instance_.end() && named->second == former->worker_id) {
+    if (named != by_instance_.end() && named->second == former->worker_id &&
+        former->instance != record.instance) {
       by_instance_.erase(named);
     }
+    named_before = former->token == record.token && former->instance == record.instance;
   }
   by_free_at_.emplace(record.free_at, record.worker_id);
   by_token_[record.token] = record.worker_id;
-  if (!record.instance.empty()) by_instance_[record.instance] = record.worker_id;
+  // The ID of its latest lease, whichever was renewed last.
+  if (!named_before && !record.instance.empty()) by_instance_[record.instance] = record.worker_id;
   records_[record.worker_id] = record;
 }
 

@@ -2,24 +2,90 @@
 --
 -- Grants a worker ID: design, section 3, acquire.
 --
+-- ARGV: the token; the configuration; the client; the instance; the owner; takeover, fresh and the
+-- seen epoch; what the script cache says of the cluster, if it was asked.
+--
 -- A cluster that is not there was never there, or was lost. Whether it was seen before in this life of
 -- the server, its script cache tells, which no FLUSHALL empties: clients keep a script there that bears
--- the cluster's name. A script cannot look into the cache, so it sends the client to ask (ARGV[16]).
+-- the cluster's name. A script cannot look into the cache, so it sends the client to ask.
+
+local time = redis.call('TIME')
+local wall_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local CLIENT = ARGV[3]
+
+-- The quick path: no instance, a known cluster of this configuration and incarnation, a new token, and
+-- little time since the clock was saved. While a server is neither started nor promoted it keeps its
+-- replication ID, which costs less to look at than all that is compared where it changed.
+if ARGV[4] == '' and not ARGV[7] then
+  local history = redis.pcall('INFO', 'replication')
+  local read = redis.pcall('HMGET', KEYS[1], '', ARGV[1])
+  local cluster = read[1]
+  if cluster and not read[2] and #cluster > 174 and cluster:sub(25, 64) == ARGV[2] and
+    type(history) == 'string' and history:find(cluster:sub(121, 174), 1, true) then
+    local last_epoch, next_fresh, granted, min, max, lease_ms, reuse_delay_ms, cool_down_ms, format,
+      began, last_wall_ms, clock_ms, hold_back_until_ms, lost_timestamps_ms =
+      struct.unpack('>dddddddddddddd', cluster)
+    local _, _, seen_epoch = struct.unpack('>BBd', ARGV[6])
+    local passed = wall_ms - last_wall_ms
+    local now_ms = clock_ms + passed
+    if format == 3 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
+      16 * (passed + 1) <= lease_ms and now_ms >= hold_back_until_ms then
+      local id, key, reserved_ms, former_token
+      if next_fresh <= max then
+        if granted == next_fresh - min and redis.pcall('ZCARD', KEYS[2]) == granted then
+          id, key, reserved_ms = next_fresh, struct.pack('>I4', next_fresh), 0
+          next_fresh, granted = next_fresh + 1, granted + 1
+        end
+      else
+        local first = redis.pcall('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+        local free_at_ms = tonumber(first[2])
+        if free_at_ms and free_at_ms > now_ms then
+          return {'all_taken', max - min + 1, free_at_ms - now_ms}
+        end
+        local record = free_at_ms and #first[1] == 4 and redis.pcall('HGET', KEYS[1], first[1])
+        if record and #record > 55 and record:byte(56) == 9 then  -- Of no instance.
+          id, key, former_token = struct.unpack('>I4', first[1]), first[1], record:sub(2, 23)
+          reserved_ms = struct.unpack('>d', record, 40) + free_at_ms -
+            (record:byte(1) == 1 and cool_down_ms or reuse_delay_ms)
+        end
+      end
+      if id then
+        local epoch = math.max(last_epoch + 1, time[1] * 1000000 + time[2])
+        local believed_ms = math.max(0, math.min(struct.unpack('>d', CLIENT), wall_ms + 60000))
+        local first_ms = math.max(reserved_ms, lost_timestamps_ms, believed_ms - 1) + 1
+        local record = '\0' .. ARGV[1] ..
+          struct.pack('>dddd', epoch, first_ms, first_ms - now_ms, began) .. '\t' .. ARGV[5]
+        local counters = struct.pack('>ddd', epoch, next_fresh, granted)
+        if type(redis.pcall('HSET', KEYS[1], '', counters .. cluster:sub(25), key, record, ARGV[1],
+            key)) == 'number' then
+          if former_token then redis.call('HDEL', KEYS[1], former_token) end
+          redis.call('ZADD', KEYS[2], now_ms + lease_ms + reuse_delay_ms, key)
+          return struct.pack('>ddddd', id, epoch, first_ms, first_ms + lease_ms, lease_ms)
+        end
+      end
+    end
+  end
+end
+
+-- common.lua
 
 -- How long ago the server may have lost the cluster, or nil if it tells nothing (G7 is off).
 local function lost_ago_ms(history, asked)
   if history.incarnation == '' then return nil end
   if history.promoted or asked == 'seen' or history.evicted() then return 0 end
   if asked ~= history.incarnation then
-    answer('unknown_cluster', redis.sha1hex(ARGV[15]), history.incarnation)
+    local name = CLUSTER:match('^{workerid:(.*)}:cluster$')
+    answer('unknown_cluster', redis.sha1hex('return 1 -- workerid knows the cluster ' .. name),
+      history.incarnation)
   end
   return history.uptime_ms  -- It started without it.
 end
 
 return operation(function()
-  local token, instance, takeover, owner = ARGV[9], ARGV[10], ARGV[11] == '1', ARGV[12]
-  local fresh, seen_epoch = ARGV[13] == '1', tonumber(ARGV[14])
-  local wanted = configuration_asked_for()
+  local token, instance, owner = ARGV[1], ARGV[4], ARGV[5]
+  local takeover, fresh, seen_epoch = struct.unpack('>BBd', ARGV[6])
+  takeover, fresh = takeover == 1, fresh == 1
+  local wanted = unpack_configuration(ARGV[2])
 
   local history = read_history()
   local cluster = open_cluster()
@@ -30,9 +96,10 @@ return operation(function()
     elseif seen_epoch > 0 then
       hold_back(cluster, 0)
     elseif not fresh then
-      local ago_ms = lost_ago_ms(history, ARGV[16])
+      local ago_ms = lost_ago_ms(history, ARGV[7])
       if ago_ms then hold_back(cluster, ago_ms) end
     end
+    save_cluster(cluster)
   end
   for _, name in ipairs(CONFIGURATION) do
     if cluster[name] ~= wanted[name] then answer('other_configuration', configuration_of(cluster)) end
@@ -42,11 +109,11 @@ return operation(function()
   -- A lease that was granted or restored would belie it, and so does who saw one.
   if fresh and seen_epoch == 0 and cluster.granted == 0 and
     cluster.last_epoch == cluster.incarnation_began then
-    cluster.hold_back_until_ms, cluster.lost_timestamps_ms = cluster.clock_ms, 0
+    cluster.hold_back_until_ms, cluster.lost_timestamps_ms = cluster.now_ms, 0
   end
   if holds_back(cluster) then refuse_holding_back(cluster) end
 
-  local record = find_by(TOKENS, 'token', token)
+  local record = find_by(cluster, CLUSTER, 'token', token)
   if record then -- G5: the same grant again
     if record.released then answer('token_used_up') end
     if record.incarnation_began == cluster.incarnation_began then
@@ -59,10 +126,10 @@ return operation(function()
     return grant(cluster, record)
   end
 
-  record = find_by(INSTANCES, 'instance', instance)
-  if not record or not (takeover or cluster.clock_ms >= record.free_at_ms) then
+  record = find_by(cluster, INSTANCES, 'instance', instance)
+  if not record or not (takeover or cluster.now_ms >= record.free_at_ms) then
     -- Some of those that were never granted in this incarnation were restored.
-    while call('HEXISTS', RECORDS, text(cluster.next_fresh)) == 1 do
+    while call('HEXISTS', CLUSTER, key_of(cluster.next_fresh)) == 1 do
       cluster.next_fresh = cluster.next_fresh + 1
     end
     if cluster.next_fresh <= cluster.max then
@@ -70,18 +137,18 @@ return operation(function()
       cluster.next_fresh = cluster.next_fresh + 1
       cluster.granted = cluster.granted + 1
     else
-      local longest_free = whole(call('ZRANGE', ORDER, 0, 0)[1])
-      record = longest_free and find(longest_free)
+      local key = call('ZRANGE', ORDER, 0, 0)[1]
+      record = key and #key == 4 and find(cluster, struct.unpack('>I4', key))
       if not record then damaged(ORDER, 'the entry of the ID that is free for the longest') end
-      if cluster.clock_ms < record.free_at_ms then
-        answer('all_taken', cluster.max - cluster.min + 1, record.free_at_ms - cluster.clock_ms)
+      if cluster.now_ms < record.free_at_ms then
+        answer('all_taken', cluster.max - cluster.min + 1, record.free_at_ms - cluster.now_ms)
       end
     end
   end
 
   record.token, record.instance, record.owner, record.released = token, instance, owner, false
   -- A takeover shortens what was promised to a holder that is known to be gone.
-  record.lease_end_ms, record.free_at_ms = cluster.clock_ms, cluster.clock_ms
+  record.lease_end_ms, record.free_at_ms = cluster.now_ms, cluster.now_ms
   grant_anew(cluster, record)
   save_cluster(cluster)
   save_record(record)

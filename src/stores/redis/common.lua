@@ -1,32 +1,33 @@
 -- SPDX-License-Identifier: MIT
 --
--- What every script of the Redis store begins with. The scripts are the second copy of
--- src/rules.cpp: change both together.
+-- What every script of the Redis store does where its quick path does not serve. The scripts are the
+-- second copy of src/rules.cpp: change both together.
 --
 -- KEYS, all of one cluster and in one hash slot, none with a time to live (those are evicted first):
---   cluster    hash: format, configuration, counters, clock, the server's incarnation
---   records    hash: worker ID -> record, its fields separated by tabs
---   order      sorted set: worker ID in ten digits, so that ties order by number -> free_at_ms
---   tokens     hash: token -> worker ID
---   instances  hash: instance -> worker ID that was recorded for it last
--- ARGV begins with the client's wall clock and boot clock, in ms, and the name of its machine.
+--   cluster    hash: '' -> the cluster; worker ID in 4 bytes -> record; token -> worker ID
+--   order      sorted set: worker ID in 4 bytes, so that ties order by number -> free_at_ms
+--   instances  hash: instance -> worker ID that was recorded for it last; of acquire and restore
+-- Numbers are packed: to format and parse them would cost as much as the commands do. What a renewal
+-- changes is the order alone: a lease ends the reuse delay before its free_at_ms (one that was
+-- released, the cool-down before), and the reserved timestamps move on with its end.
 --
--- An answer is an array that begins with a word; redis_store.cpp says what each means.
+-- An answer is an array that begins with a word, or a packed grant; redis_store.cpp says what each
+-- means.
 
-local CLUSTER, RECORDS, ORDER, TOKENS, INSTANCES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local client = {wall_ms = tonumber(ARGV[1]), boot_ms = tonumber(ARGV[2]), machine = ARGV[3]}
+local CLUSTER, ORDER, INSTANCES = KEYS[1], KEYS[2], KEYS[3]
 
-local FORMAT = 2
+local FORMAT = 3
 local LARGEST_CLOCK_LEAD_MS = 60000
 local CONFIGURATION = {'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms'}
+-- First what each grant changes, then what a client's configuration is compared with.
 local CLUSTER_NUMBERS = {
-  'format', 'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms', 'last_epoch', 'next_fresh',
-  'granted', 'clock_ms', 'last_wall_ms', 'witness_boot_ms', 'incarnation_began',
-  'hold_back_until_ms', 'lost_timestamps_ms',
+  'last_epoch', 'next_fresh', 'granted', 'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms',
+  'format', 'incarnation_began', 'last_wall_ms', 'clock_ms', 'hold_back_until_ms',
+  'lost_timestamps_ms', 'witness_boot_ms',
 }
-local RECORD_NUMBERS = {
-  'epoch', 'lease_end_ms', 'free_at_ms', 'first_ms', 'last_ms', 'incarnation_began',
-}
+local CLUSTER_FORM, CLUSTER_BYTES = '>ddddddddddddddd', 120
+local RECORD_NUMBERS = {'epoch', 'first_ms', 'lead_ms', 'incarnation_began'}
+local RECORD_FORM, RECORD_BYTES = '>dddd', 55  -- Behind a byte and the token; without the names.
 
 -- Ends the operation with this answer.
 local function answer(...) error({...}, 0) end
@@ -40,29 +41,24 @@ local function call(...)
   return reply
 end
 
--- All numbers are whole and below 2^53; as text they must not turn into 1.7e+15.
-local function text(number) return string.format('%.0f', number) end
-
-local function whole(value) return value and value:match('^%-?%d+$') and tonumber(value) end
-
 -- Runs the operation and returns its answer. (From Redis 7 on, pcall makes text of a table that has
 -- the field err; so what a command failed with travels under another name.)
 local function operation(decide)
   local done, result = pcall(decide)
+  if done or type(result) == 'table' and not result.failure then return result end
   if type(result) ~= 'table' then
     return redis.error_reply('ERR workerid script: ' .. tostring(result))
   end
-  return not done and result.failure and {err = result.failure} or result
+  return {err = result.failure}
 end
+
+-- The client: its wall clock and boot clock in ms, and the name of its machine.
+local client = {}
+client.wall_ms, client.boot_ms = struct.unpack('>dd', CLIENT)
+client.machine = CLIENT:sub(17)
 
 -- The server's wall clock, read once: it moves on while a script runs.
-local wall_ms, wall_us
-
-local function read_wall_clock()
-  local time = call('TIME')
-  wall_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
-  wall_ms = math.floor(wall_us / 1000)
-end
+local wall_us = time[1] * 1000000 + time[2]
 
 local function clocks_agree(lease_ms)
   return math.abs(client.wall_ms - wall_ms) <= math.max(1, math.floor(lease_ms / 4)) / 2
@@ -74,9 +70,12 @@ end
 -- showed is of use only if the request did not take long to come: time that had passed before it was
 -- executed would count twice. Wall clocks that agree within an eighth of the lease time say so,
 -- whichever of them is ahead, to within a quarter; and if they still agree now, the server's did not
--- step alone.
+-- step alone. A small advance is not kept, so that it need not be written: the next operation counts
+-- it again.
 local function advance_clock(cluster)
   local passed = wall_ms - cluster.last_wall_ms
+  cluster.now_ms = cluster.clock_ms + passed
+  if passed >= 0 and 16 * (passed + 1) <= cluster.lease_ms then return end
   local most = math.max(1, math.floor(cluster.lease_ms / 4))
   local credit = math.max(0, math.min(passed, most))
   local boot_ms = client.boot_ms
@@ -90,60 +89,71 @@ local function advance_clock(cluster)
   cluster.clock_ms = cluster.clock_ms + credit
   cluster.last_wall_ms, cluster.witness_boot_ms = wall_ms, boot_ms
   cluster.witness = agreed and client.machine or ''
+  cluster.now_ms = cluster.clock_ms
 end
 
-local function read_cluster()
-  local values = call('HMGET', CLUSTER, 'witness', 'incarnation', unpack(CLUSTER_NUMBERS))
-  local format = values[3]
-  if not format then
-    if call('EXISTS', CLUSTER) > 0 then damaged(CLUSTER, 'the field format') end
-    return nil
-  end
-  if whole(format) and whole(format) ~= FORMAT then answer('other_format', whole(format), FORMAT) end
-  local cluster = {witness = values[1] or '', incarnation = values[2] or ''}
+-- Exact in a double.
+local function is_whole(number) return number == math.floor(number) and math.abs(number) < 2^53 end
+
+local function unpack_cluster(packed)
+  if #packed < CLUSTER_BYTES then damaged(CLUSTER, 'the cluster') end
+  local values = {struct.unpack(CLUSTER_FORM, packed)}
+  local cluster = {}
   for index, name in ipairs(CLUSTER_NUMBERS) do
-    cluster[name] = whole(values[index + 2]) or damaged(CLUSTER, 'the field ' .. name)
+    if not is_whole(values[index]) then damaged(CLUSTER, "the cluster's " .. name) end
+    cluster[name] = values[index]
   end
+  if cluster.format ~= FORMAT then answer('other_format', cluster.format, FORMAT) end
+  cluster.replication, cluster.incarnation, cluster.witness =
+    packed:match('^([^\t]*)\t([^\t]*)\t([^\t]*)$', CLUSTER_BYTES + 1)
+  if not cluster.witness then damaged(CLUSTER, "the cluster's names") end
   return cluster
 end
 
+local function read_cluster()
+  local packed = call('HGET', CLUSTER, '')
+  if packed then return unpack_cluster(packed) end
+  local format = call('HGET', CLUSTER, 'format')  -- Of the former formats.
+  if format and format:match('^%d+$') then answer('other_format', tonumber(format), FORMAT) end
+  if call('EXISTS', CLUSTER) > 0 then damaged(CLUSTER, 'the cluster') end
+end
+
 local function save_cluster(cluster)
-  local fields = {'witness', cluster.witness, 'incarnation', cluster.incarnation}
-  for _, name in ipairs(CLUSTER_NUMBERS) do
-    fields[#fields + 1] = name
-    fields[#fields + 1] = text(cluster[name])
-  end
-  call('HSET', CLUSTER, unpack(fields))
+  local values = {}
+  for index, name in ipairs(CLUSTER_NUMBERS) do values[index] = cluster[name] end
+  call('HSET', CLUSTER, '', struct.pack(CLUSTER_FORM, unpack(values)) ..
+    table.concat({cluster.replication, cluster.incarnation, cluster.witness}, '\t'))
 end
 
 -- The cluster with its clock advanced, or nil if there is none. The clock is saved at once: an
 -- operation that is refused moves it too, or a full cluster whose holders died would never age.
 local function open_cluster()
-  read_wall_clock()
   local cluster = read_cluster()
   if cluster then
+    local kept_ms = cluster.last_wall_ms
     advance_clock(cluster)
-    save_cluster(cluster)
+    if cluster.last_wall_ms ~= kept_ms then save_cluster(cluster) end
   end
   return cluster
 end
 
 local function new_cluster(configuration)
-  read_wall_clock()
   local cluster = {
     format = FORMAT, last_epoch = 0, next_fresh = configuration.min, granted = 0,
-    clock_ms = 0, last_wall_ms = wall_ms, witness_boot_ms = client.boot_ms,
+    now_ms = 0, clock_ms = 0, last_wall_ms = wall_ms, witness_boot_ms = client.boot_ms,
     witness = clocks_agree(configuration.lease_ms) and client.machine or '',
-    incarnation = '', incarnation_began = 0, hold_back_until_ms = 0, lost_timestamps_ms = 0,
+    incarnation = '', replication = '', incarnation_began = 0, hold_back_until_ms = 0,
+    lost_timestamps_ms = 0,
   }
   for _, name in ipairs(CONFIGURATION) do cluster[name] = configuration[name] end
   return cluster
 end
 
--- That of the client, where its script takes one: behind its clocks.
-local function configuration_asked_for()
+local function unpack_configuration(packed)
   local configuration = {}
-  for index, name in ipairs(CONFIGURATION) do configuration[name] = tonumber(ARGV[index + 3]) end
+  for index, value in ipairs({struct.unpack('>ddddd', packed)}) do
+    if CONFIGURATION[index] then configuration[CONFIGURATION[index]] = value end
+  end
   return configuration
 end
 
@@ -151,54 +161,59 @@ local function configuration_of(cluster)
   return cluster.min, cluster.max, cluster.lease_ms, cluster.reuse_delay_ms, cluster.cool_down_ms
 end
 
-local function parse_record(id, packed)
-  local record = {id = id}
-  record.epoch, record.lease_end_ms, record.free_at_ms, record.first_ms, record.last_ms,
-    record.incarnation_began, record.released, record.token, record.instance, record.owner =
-    packed:match('^(%d+)\t(%-?%d+)\t(%-?%d+)\t(%d+)\t(%-?%d+)\t(%d+)\t([01])\t([%w_-]+)\t' ..
-      '([^\t]*)\t([^\t]*)$')
-  if not id or not record.epoch then
-    damaged(RECORDS, 'the record of worker ID ' .. tostring(id))
+local function key_of(id) return struct.pack('>I4', id) end
+
+-- `free_at_ms` is nil where the order lost it.
+local function unpack_record(cluster, key, packed, free_at_ms)
+  local id = struct.unpack('>I4', key)
+  local record = {id = id, free_at_ms = tonumber(free_at_ms)}
+  local released, token = packed:sub(1, 1), packed:match('^[%w_-]+', 2)
+  if #packed <= RECORD_BYTES or (released ~= '\0' and released ~= '\1') or not token or #token < 22 then
+    damaged(CLUSTER, 'the record of worker ID ' .. id)
   end
-  for _, name in ipairs(RECORD_NUMBERS) do record[name] = tonumber(record[name]) end
-  record.released = record.released == '1'
+  record.token, record.released = token:sub(1, 22), released == '\1'
+  for index, value in ipairs({struct.unpack(RECORD_FORM, packed, 24)}) do
+    if RECORD_NUMBERS[index] then
+      if not is_whole(value) then damaged(CLUSTER, 'the record of worker ID ' .. id) end
+      record[RECORD_NUMBERS[index]] = value
+    end
+  end
+  record.instance, record.owner = packed:match('^([^\t]*)\t([^\t]*)$', RECORD_BYTES + 1)
+  if not record.owner then damaged(CLUSTER, 'the record of worker ID ' .. id) end
   record.saved_token, record.saved_instance = record.token, record.instance
+  if record.free_at_ms then
+    record.lease_end_ms = record.free_at_ms -
+      (record.released and cluster.cool_down_ms or cluster.reuse_delay_ms)
+    record.last_ms = record.lease_end_ms + record.lead_ms
+  end
   return record
 end
 
--- The record of a worker ID, or nil.
-local function find(id)
-  local packed = call('HGET', RECORDS, text(id))
-  return packed and parse_record(id, packed)
-end
-
--- The record that an index names for a key, if it bears the index out, or nil.
-local function find_by(index, field, key)
-  local id = whole(call('HGET', index, key))
-  local record = id and find(id)
-  return record and record[field] == key and record
-end
-
 local function save_record(record)
-  local id = text(record.id)
+  local key = key_of(record.id)
+  -- An instance has the ID of its latest lease, whichever was renewed last.
+  local another = INSTANCES and
+    (record.saved_token ~= record.token or record.saved_instance ~= record.instance)
   -- Everything is read before anything is written: a key of a wrong type must not leave half of it.
-  local named = call('HGET', INSTANCES, record.instance)
-  local was_named = record.saved_instance and call('HGET', INSTANCES, record.saved_instance)
+  local named = another and call('HGET', INSTANCES, record.instance)
+  local was_named = another and record.saved_instance and
+    call('HGET', INSTANCES, record.saved_instance)
 
-  call('ZADD', ORDER, text(record.free_at_ms), string.format('%010d', record.id))
-  call('HSET', RECORDS, id, table.concat({
-    text(record.epoch), text(record.lease_end_ms), text(record.free_at_ms), text(record.first_ms),
-    text(record.last_ms), text(record.incarnation_began), record.released and '1' or '0',
-    record.token, record.instance, record.owner,
-  }, '\t'))
-  if record.saved_token ~= record.token then
-    if record.saved_token then call('HDEL', TOKENS, record.saved_token) end
-    call('HSET', TOKENS, record.token, id)
+  call('ZADD', ORDER, record.free_at_ms, key)
+  call('HSET', CLUSTER, key, table.concat({
+    record.released and '\1' or '\0', record.token,
+    struct.pack(RECORD_FORM, record.epoch, record.first_ms, record.last_ms - record.lease_end_ms,
+      record.incarnation_began),
+    record.instance, '\t', record.owner,
+  }), record.token, key)
+  if record.saved_token and record.saved_token ~= record.token then
+    call('HDEL', CLUSTER, record.saved_token)
   end
-  if record.saved_instance ~= record.instance and was_named == id then
+  if not another then return end
+  if record.saved_instance ~= record.instance and was_named == key then
     call('HDEL', INSTANCES, record.saved_instance)
   end
-  if record.instance ~= '' and named ~= id then call('HSET', INSTANCES, record.instance, id) end
+  if record.instance ~= '' and named ~= key then call('HSET', INSTANCES, record.instance, key) end
 end
 
 -- The client's wall clock as far as it may reserve timestamps.
@@ -206,12 +221,20 @@ local function believed_wall_ms()
   return math.max(0, math.min(client.wall_ms, wall_ms + LARGEST_CLOCK_LEAD_MS))
 end
 
--- Never shortens: what an earlier, longer promise gave still holds.
+-- Never shortens: what an earlier, longer promise gave still holds. The reserved timestamps move on
+-- with the lease where they then reach far enough, and little further.
 local function extend(cluster, record)
-  local lease_end_ms = cluster.clock_ms + cluster.lease_ms
-  record.lease_end_ms = math.max(record.lease_end_ms, lease_end_ms)
-  record.free_at_ms = math.max(record.free_at_ms, lease_end_ms + cluster.reuse_delay_ms)
-  record.last_ms = math.max(record.last_ms, believed_wall_ms() + cluster.lease_ms)
+  local before_ms = record.lease_end_ms
+  record.lease_end_ms = math.max(before_ms, record.free_at_ms - cluster.reuse_delay_ms,
+    cluster.now_ms + cluster.lease_ms)
+  record.free_at_ms = record.lease_end_ms + cluster.reuse_delay_ms
+  local needed_ms, spare_ms = believed_wall_ms() + cluster.lease_ms, math.floor(cluster.lease_ms / 64)
+  local moved_ms = record.last_ms + record.lease_end_ms - before_ms
+  if moved_ms >= needed_ms and moved_ms <= needed_ms + 2 * spare_ms then
+    record.last_ms = moved_ms
+  else
+    record.last_ms = math.max(record.last_ms, needed_ms + spare_ms)
+  end
   record.incarnation_began = cluster.incarnation_began
 end
 
@@ -222,17 +245,18 @@ local function grant_anew(cluster, record)
   cluster.last_epoch = next_epoch(cluster)
   record.epoch = cluster.last_epoch
   record.first_ms = math.max(record.last_ms, cluster.lost_timestamps_ms, believed_wall_ms() - 1) + 1
-  record.last_ms = record.first_ms + cluster.lease_ms
   extend(cluster, record)
+  record.last_ms = record.first_ms + cluster.lease_ms
 end
 
 local function grant(cluster, record)
-  return {'granted', record.id, record.epoch, record.first_ms, record.last_ms, cluster.lease_ms}
+  return struct.pack('>ddddd', record.id, record.epoch, record.first_ms, record.last_ms,
+    cluster.lease_ms)
 end
 
 -- What the server tells of its own past (G7); the incarnation is empty where it may not be asked. A
 -- promotion, and nothing else, gives a server another second replication ID; a start gives it another
--- run ID.
+-- run ID. With each of them it takes another first one, and at times without.
 local function read_history()
   local function info(section)
     local reply = redis.pcall('INFO', section)
@@ -240,9 +264,11 @@ local function read_history()
   end
   local server, replication = info('server'), info('replication')
   local run_id, former_id = server:match('run_id:(%w+)'), replication:match('master_replid2:(%w+)')
-  if not run_id or not former_id then return {incarnation = ''} end
+  local id = replication:match('master_replid:%w+')
+  if not run_id or not former_id or not id then return {incarnation = '', replication = ''} end
   return {
     incarnation = run_id .. ':' .. former_id,
+    replication = id,
     promoted = former_id:find('[^0]') ~= nil,
     -- The difference of two whole seconds.
     uptime_ms = 1000 * math.max(0, (tonumber(server:match('uptime_in_seconds:(%d+)')) or 0) - 1),
@@ -252,16 +278,16 @@ end
 
 local function hold_back_ms(cluster) return cluster.lease_ms + cluster.reuse_delay_ms end
 
-local function holds_back(cluster) return cluster.clock_ms < cluster.hold_back_until_ms end
+local function holds_back(cluster) return cluster.now_ms < cluster.hold_back_until_ms end
 
 -- Something may have been lost: whoever holds an ID has a time from then on to register it anew (G7).
 local function hold_back(cluster, lost_ago_ms)
   cluster.last_epoch = next_epoch(cluster)
   cluster.incarnation_began = cluster.last_epoch
-  cluster.hold_back_until_ms = cluster.clock_ms + math.max(0, hold_back_ms(cluster) - lost_ago_ms)
+  cluster.hold_back_until_ms = cluster.now_ms + math.max(0, hold_back_ms(cluster) - lost_ago_ms)
   -- The most that a lost grant can have reserved, also when its holder's time is over (G8).
-  cluster.lost_timestamps_ms = math.max(
-    cluster.lost_timestamps_ms, wall_ms - lost_ago_ms + LARGEST_CLOCK_LEAD_MS + cluster.lease_ms)
+  cluster.lost_timestamps_ms = math.max(cluster.lost_timestamps_ms,
+    wall_ms - lost_ago_ms + LARGEST_CLOCK_LEAD_MS + cluster.lease_ms)
 end
 
 -- Compares the server with what was noted of it, and holds back if it forgot or went back (G7).
@@ -269,43 +295,74 @@ local function notice_loss(cluster, seen_epoch, history)
   local another = history.incarnation ~= '' and cluster.incarnation ~= '' and
     history.incarnation ~= cluster.incarnation
   local went_back = seen_epoch > cluster.last_epoch and not holds_back(cluster)
-  if history.incarnation ~= '' then cluster.incarnation = history.incarnation end
+  if history.incarnation ~= '' then
+    cluster.incarnation, cluster.replication = history.incarnation, history.replication
+  end
   cluster.last_epoch = math.max(cluster.last_epoch, seen_epoch)
   if another or went_back then hold_back(cluster, 0) end
 end
 
--- Keys are evicted or deleted one by one. Whatever is left of the records counts, and the indexes are
--- made anew of them. A clock that was lost with the cluster goes on where no record is in force.
+local function latest_free_at_ms(cluster)
+  return cluster.now_ms + cluster.lease_ms + cluster.reuse_delay_ms + cluster.cool_down_ms
+end
+
+-- Keys are evicted or deleted one by one, and fields by hand. Whatever is left of the records counts;
+-- when each comes free is made anew of them where it was lost, as late as it can have been.
 local function rebuild(cluster)
-  local clock_was_lost = cluster.clock_ms == 0
-  for _, index in ipairs({TOKENS, INSTANCES}) do call('HLEN', index) end
   call('ZCARD', ORDER)  -- Deletes nothing that is not ours.
-  local all, records = call('HGETALL', RECORDS), {}
+  if INSTANCES then call('HLEN', INSTANCES) end
+  local all, records = call('HGETALL', CLUSTER), {}
   for index = 1, #all, 2 do
-    records[#records + 1] = parse_record(whole(all[index]), all[index + 1])
+    local key = all[index]
+    if #key == 4 then
+      records[#records + 1] = unpack_record(cluster, key, all[index + 1], call('ZSCORE', ORDER, key))
+    elseif #key == 22 then
+      call('HDEL', CLUSTER, key)
+    end
   end
-  call('DEL', ORDER, TOKENS, INSTANCES)
+  call('DEL', ORDER)
+  if INSTANCES then call('DEL', INSTANCES) end
   cluster.granted, cluster.next_fresh = #records, cluster.min
   for _, record in ipairs(records) do
-    local id = text(record.id)
-    call('ZADD', ORDER, text(record.free_at_ms), string.format('%010d', record.id))
-    call('HSET', TOKENS, record.token, id)
-    if record.instance ~= '' then call('HSET', INSTANCES, record.instance, id) end
+    local key = key_of(record.id)
+    call('ZADD', ORDER, record.free_at_ms or latest_free_at_ms(cluster), key)
+    call('HSET', CLUSTER, record.token, key)
+    if INSTANCES and record.instance ~= '' then call('HSET', INSTANCES, record.instance, key) end
     cluster.last_epoch = math.max(cluster.last_epoch, record.epoch)
-    if clock_was_lost then cluster.clock_ms = math.max(cluster.clock_ms, record.free_at_ms) end
   end
   hold_back(cluster, 0)
   cluster.last_epoch = cluster.last_epoch + 1  -- It is not a cluster that was never used.
 end
 
--- A record is never deleted: one that is missing was lost, and its holder may still be there.
+-- A record is never deleted: one that is missing was lost, and its holder may still be there. Each has
+-- a token, and stands in the order.
 local function repair(cluster)
-  for _, size in ipairs({call('HLEN', RECORDS), call('ZCARD', ORDER), call('HLEN', TOKENS)}) do
-    if size ~= cluster.granted then return rebuild(cluster) end
+  if call('HLEN', CLUSTER) ~= 1 + 2 * cluster.granted or call('ZCARD', ORDER) ~= cluster.granted then
+    rebuild(cluster)
+    save_cluster(cluster)
   end
 end
 
-local function leftovers() return call('EXISTS', RECORDS, ORDER, TOKENS, INSTANCES) > 0 end
+-- The record of a worker ID, or nil.
+local function find(cluster, id)
+  local key = key_of(id)
+  local packed, free_at_ms = call('HGET', CLUSTER, key), call('ZSCORE', ORDER, key)
+  if packed and not free_at_ms then
+    rebuild(cluster)
+    save_cluster(cluster)
+    free_at_ms = call('ZSCORE', ORDER, key)
+  end
+  return packed and unpack_record(cluster, key, packed, free_at_ms)
+end
+
+-- The record that an index names for a key, if it bears the index out, or nil.
+local function find_by(cluster, index, field, name)
+  local key = name ~= '' and call('HGET', index, name)
+  local record = key and #key == 4 and find(cluster, struct.unpack('>I4', key))
+  return record and record[field] == name and record
+end
+
+local function leftovers() return call('EXISTS', ORDER, INSTANCES) > 0 end
 
 local function check_range(cluster, id)
   if id < cluster.min or id > cluster.max then answer('outside_range', cluster.min, cluster.max) end
@@ -321,7 +378,7 @@ end
 local function owned_record(cluster, id, token)
   if not cluster then answer('unknown_cluster') end
   check_range(cluster, id)
-  local record = find(id)
+  local record = find(cluster, id)
   if not record then answer('never_granted') end
   check_owner(record, token)
   return record
@@ -329,15 +386,15 @@ end
 
 local function refuse_holding_back(cluster)
   save_cluster(cluster)
-  answer('holding_back', cluster.hold_back_until_ms - cluster.clock_ms, cluster.granted)
+  answer('holding_back', cluster.hold_back_until_ms - cluster.now_ms, cluster.granted)
 end
 
 local function refuse_ended(cluster, record)
-  if cluster.clock_ms >= record.lease_end_ms then
-    answer('ended', cluster.clock_ms - record.lease_end_ms)
+  if cluster.now_ms >= record.lease_end_ms then
+    answer('ended', cluster.now_ms - record.lease_end_ms)
   end
 end
 
 -- A server whose memory is full refuses a script's first write, unless it is one that can only free
 -- memory, and then lets the others pass: for operations that take no more room than there was.
-local function write_though_memory_is_full() call('HDEL', CLUSTER, '') end
+local function write_though_memory_is_full() call('HDEL', CLUSTER, 'format') end

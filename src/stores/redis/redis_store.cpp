@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "stores/redis/connection_pool.hpp"
 #include "stores/redis/guarantee.hpp"
+#include "stores/redis/packed.hpp"
 #include "stores/redis/redis_url.hpp"
 #include "stores/redis/scripts.hpp"
 #include "stores/redis/server_error.hpp"
@@ -25,13 +26,19 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using Words = std::vector<std::string>;
 
-// What a script answered: an array that begins with a word. Its shape is checked where it is read,
-// for it came from outside.
+// What a script answered: a packed grant, or an array that begins with a word. Its shape is checked
+// where it is read, for it came from outside.
 class Answer {
  public:
   Answer(const RedisReply& reply, std::string server) : server_(std::move(server)) {
-    array_ = expect<RedisReply::Array>(reply);
+    if (const auto* packed = std::get_if<std::string>(&reply.value)) {
+      grant_ = unpacked_grant(*packed);
+    } else {
+      array_ = expect<RedisReply::Array>(reply);
+    }
   }
+
+  const std::optional<Grant>& grant() const noexcept { return grant_; }
 
   const std::string& word() const { return text(0); }
   std::int64_t number(std::size_t index) const { return expect<std::int64_t>(at(index)); }
@@ -64,7 +71,15 @@ class Answer {
     return *value;
   }
 
+  Grant unpacked_grant(std::string_view packed) const {
+    const auto numbers = detail::redis::unpacked(packed, 5);
+    if (!numbers || numbers->at(1) < 0) refuse_shape();
+    return {numbers->at(0), static_cast<std::uint64_t>(numbers->at(1)),
+            TimestampRange{numbers->at(2), numbers->at(3)}, milliseconds{numbers->at(4)}};
+  }
+
   std::string server_;
+  std::optional<Grant> grant_;
   RedisReply::Array array_;
 };
 
@@ -168,13 +183,6 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
   refuse_data(answer, which);
 }
 
-Grant grant_of(const Answer& answer) {
-  const Grant grant{answer.number(1), static_cast<std::uint64_t>(answer.number(2)),
-                    TimestampRange{answer.time(3).count(), answer.time(4).count()}, answer.time(5)};
-  if (grant.epoch > largest_epoch) answer.refuse_shape();
-  return grant;
-}
-
 std::string renewal_word(Renewal renewal) {
   switch (renewal) {
     case Renewal::strict:
@@ -200,15 +208,21 @@ void check_times(const Configuration& configuration) {
   }
 }
 
-Words configuration_words(const Configuration& configuration) {
-  return {number(configuration.min_worker_id), number(configuration.max_worker_id),
-          number(configuration.lease_time.count()), number(configuration.reuse_delay.count()),
-          number(configuration.cool_down.count())};
+std::string packed(const Configuration& configuration) {
+  return detail::redis::packed({configuration.min_worker_id, configuration.max_worker_id,
+                                configuration.lease_time.count(), configuration.reuse_delay.count(),
+                                configuration.cool_down.count()});
 }
 
-Words client_words(const ClientTime& client) {
+std::string packed(const ClientTime& client) {
   const auto boot = std::chrono::floor<milliseconds>(client.moment.boot.time_since_epoch()).count();
-  return {number(client.moment.wall.time_since_epoch().count()), number(boot), client.machine};
+  return detail::redis::packed({client.moment.wall.time_since_epoch().count(), boot}) +
+         client.machine;
+}
+
+// As the record of a lease begins.
+std::string lease_word(const Token& token) {
+  return std::string(1, '\0') + token.text();
 }
 
 void append(Words& words, Words more) {
@@ -225,8 +239,7 @@ return all
 // All keys of a cluster are in one hash slot of a Redis Cluster.
 Words keys(const std::string& cluster) {
   const std::string prefix = "{workerid:" + cluster + "}:";
-  return {prefix + "cluster", prefix + "records", prefix + "order", prefix + "tokens",
-          prefix + "instances"};
+  return {prefix + "cluster", prefix + "order", prefix + "instances"};
 }
 
 class RedisStore final : public Store {
@@ -241,48 +254,49 @@ class RedisStore final : public Store {
     const Configuration& configuration = request.configuration;
     check_times(configuration);
     const Deadline deadline = detail::redis::deadline_after(timeout);
-    Words words = client_words(request.client);
-    append(words, configuration_words(configuration));
-    append(words,
-           {request.token.text(), request.instance, request.takeover ? "1" : "0", request.owner,
-            request.fresh ? "1" : "0", number(static_cast<std::int64_t>(request.seen_epoch)),
-            mark(request.cluster), ""});
+    Words words{request.token.text(), packed(configuration), packed(request.client),
+                request.instance,     request.owner,         flags(request)};
     // Asked twice where the server does not know the cluster, and more often while it restarts.
     for (int tries = 0; tries < 4; ++tries) {
       const Answer answer = run(detail::redis::acquire_script, request.cluster, words, deadline);
-      if (answer.word() == "granted") return noted(answer, request.cluster, deadline);
+      if (answer.grant()) return noted(*answer.grant(), request.cluster, deadline);
       if (answer.word() != "unknown_cluster") refuse_acquisition(answer, request);
-      words.back() = is_marked(request.cluster, answer.text(1), deadline) ? "seen" : answer.text(2);
+      if (tries > 0) words.pop_back();
+      words.push_back(is_marked(request.cluster, answer.text(1), deadline) ? "seen"
+                                                                           : answer.text(2));
     }
     throw Error(ErrorCode::unavailable, description() + ": it restarted again and again");
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
-    Words words = client_words(request.client);
-    append(words, {number(request.worker_id), request.token.text(), renewal_word(request.renewal)});
+    const Words words{detail::redis::packed_id(request.worker_id), lease_word(request.token),
+                      renewal_word(request.renewal), packed(request.client)};
     const Deadline deadline = detail::redis::deadline_after(timeout);
     const Answer answer = run(detail::redis::renew_script, request.cluster, words, deadline);
-    if (answer.word() != "granted") refuse_lease(answer, request.cluster, request.worker_id);
-    return noted(answer, request.cluster, deadline);
+    if (!answer.grant()) refuse_lease(answer, request.cluster, request.worker_id);
+    return noted(*answer.grant(), request.cluster, deadline);
   }
 
   Grant do_restore(const RestoreRequest& request, milliseconds timeout) override {
     const auto& [worker_id, epoch, reserved, lease_time] = request.grant;
-    Words words = client_words(request.client);
-    append(words, configuration_words(request.configuration));
-    append(words,
-           {number(worker_id), request.token.text(), number(static_cast<std::int64_t>(epoch)),
-            number(reserved.first_ms), number(reserved.last_ms), request.instance, request.owner});
+    const Words words{detail::redis::packed({worker_id, static_cast<std::int64_t>(epoch),
+                                             reserved.first_ms, reserved.last_ms}),
+                      request.token.text(),
+                      packed(request.configuration),
+                      packed(request.client),
+                      request.instance,
+                      request.owner};
     const Deadline deadline = detail::redis::deadline_after(timeout);
     const Answer answer = run(detail::redis::restore_script, request.cluster, words, deadline);
-    if (answer.word() != "granted") refuse_lease(answer, request.cluster, worker_id);
-    return noted(answer, request.cluster, deadline);
+    if (!answer.grant()) refuse_lease(answer, request.cluster, worker_id);
+    return noted(*answer.grant(), request.cluster, deadline);
   }
 
   void do_release(const ReleaseRequest& request, milliseconds timeout) override {
-    Words words = client_words(request.client);
-    append(words, {number(request.worker_id), request.token.text(), request.strict ? "1" : "0",
-                   request.last_timestamp_ms ? number(*request.last_timestamp_ms) : ""});
+    const Words words{detail::redis::packed_id(request.worker_id), lease_word(request.token),
+                      request.strict ? "1" : "0",
+                      request.last_timestamp_ms ? number(*request.last_timestamp_ms) : "",
+                      packed(request.client)};
     const Answer answer = run(detail::redis::release_script, request.cluster, words,
                               detail::redis::deadline_after(timeout));
     if (answer.word() == "released") return;
@@ -302,8 +316,7 @@ class RedisStore final : public Store {
     ClusterView view;
     std::string cursor = "0";
     do {
-      Words words = client_words({});
-      append(words, {cursor, "250"});
+      const Words words{cursor, "250", packed(ClientTime{})};
       const Answer page = run(detail::redis::inspect_script, cluster, words, deadline);
       if (page.word() == "unknown_cluster") return std::nullopt;
       if (page.word() != "page") refuse_data(page, "cluster " + quoted(cluster));
@@ -340,6 +353,12 @@ class RedisStore final : public Store {
     }
     const auto* facts = std::get_if<std::string>(&reply.value);
     return detail::redis::guarantee_of(facts == nullptr ? std::string{} : *facts);
+  }
+
+  // Takeover, fresh, and the seen epoch.
+  static std::string flags(const AcquireRequest& request) {
+    return {std::string{request.takeover ? '\1' : '\0', request.fresh ? '\1' : '\0'} +
+            detail::redis::packed({static_cast<std::int64_t>(request.seen_epoch)})};
   }
 
   static rules::Record record_of(const Answer& row) {
@@ -391,8 +410,7 @@ class RedisStore final : public Store {
 
   // The grant; marks the cluster at the first renewal after each fifth of the lease time. A server that
   // is younger than that is known to be young for longer than what it granted unmarked can last.
-  Grant noted(const Answer& answer, const std::string& cluster, Deadline deadline) {
-    const Grant grant = grant_of(answer);
+  Grant noted(const Grant& grant, const std::string& cluster, Deadline deadline) {
     const auto now = steady_clock::now();
     {
       const std::lock_guard lock(mutex_);

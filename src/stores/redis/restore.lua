@@ -1,21 +1,32 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Registers a lease anew that the server lost: design, section 3, restore; safety, R1 to R4.
+--
+-- ARGV: the grant: worker ID, epoch, first and last reserved timestamp; the token; the configuration;
+-- the client; the instance; the owner.
+
+local time = redis.call('TIME')
+local wall_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local CLIENT = ARGV[4]
+
+-- common.lua
 
 return operation(function()
-  local id, token, epoch = tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[11])
-  local first_ms, last_ms, instance, owner = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], ARGV[15]
+  local id, epoch, first_ms, last_ms = struct.unpack('>dddd', ARGV[1])
+  local token, instance, owner = ARGV[2], ARGV[5], ARGV[6]
 
   local history = read_history()
   local cluster = open_cluster()
   if not cluster then
-    cluster = new_cluster(configuration_asked_for())
+    cluster = new_cluster(unpack_configuration(ARGV[3]))
+    check_range(cluster, id)
     if leftovers() then rebuild(cluster) end
+    save_cluster(cluster)
   end
   check_range(cluster, id)
   repair(cluster)
 
-  local found = find(id)
+  local found = find(cluster, id)
   local owned = found and found.token == token
   local forgotten = not found or (not owned and found.epoch < epoch)
   notice_loss(cluster, epoch, history)
@@ -26,9 +37,8 @@ return operation(function()
   if forgotten and not holds_back(cluster) then hold_back(cluster, 0) end
 
   if not found then cluster.granted = cluster.granted + 1 end
-  local record = found or {
-    id = id, epoch = 0, last_ms = 0, lease_end_ms = cluster.clock_ms, free_at_ms = cluster.clock_ms,
-  }
+  local record = found or {id = id, epoch = 0, last_ms = 0, free_at_ms = cluster.now_ms}
+  if not owned then record.lease_end_ms = cluster.now_ms end
   record.token, record.instance, record.owner, record.released = token, instance, owner, false
   record.epoch = math.max(record.epoch, epoch)
   record.first_ms, record.last_ms = first_ms, math.max(record.last_ms, last_ms)
