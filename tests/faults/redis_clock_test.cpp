@@ -74,10 +74,16 @@ TEST_F(RedisClock, StepsTheServersClock) {
 
 TEST_F(RedisClock, StepForwardEndsNoLease) {
   step(100s);
-  EXPECT_EQ(time_left(other()), 75s);  // 60 s + 30 s less a quarter of the lease time
+  // 60 s + 30 s less a quarter of the lease time, which what was not kept of the clock is part of.
+  const auto expect_left = [&] {
+    const auto left = time_left(other());
+    EXPECT_GE(left, 75s);
+    EXPECT_LT(left, 75s + 60s / 16);
+  };
+  expect_left();
   EXPECT_EQ(holder.renew(*store, 1).epoch, grant.epoch);
   step(10'000h);
-  EXPECT_EQ(time_left(other()), 75s);
+  expect_left();
   EXPECT_EQ(holder.renew(*store, 1).epoch, grant.epoch);
 }
 
@@ -93,9 +99,9 @@ TEST_F(RedisClock, StepBackStopsNoTime) {
 TEST_F(RedisClock, StepsToAndFroShortenNothing) {
   for (int round = 0; round < 10; ++round) {
     step(100s);
-    EXPECT_EQ(time_left(other()), 75s);
+    expect_left();
     step(-500s);
-    EXPECT_EQ(time_left(other()), 75s);
+    expect_left();
     step(-1s);
     // The renewal counts from the clock as it stands, so all of the time is there again.
     EXPECT_EQ(holder.renew(*store, 1).epoch, grant.epoch);

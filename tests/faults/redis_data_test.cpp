@@ -181,7 +181,9 @@ TEST_F(RedisData, KeyReplacedByAForeignOneIsRefused) {
     const std::string before = record();
     server.cli({"DEL", key(part)});
     server.cli({"SET", key(part), "somebody else's"});
-    expect_error(ErrorCode::corrupt_record, [&] { Client{}.acquire(*store); });
+    AcquireRequest request = Client{}.acquisition();
+    request.instance = "pod-0";
+    expect_error(ErrorCode::corrupt_record, [&] { store->acquire(request, patience); });
     EXPECT_EQ(server.cli({"GET", key(part)}), "somebody else's");
     if (part == "cluster") continue;
     EXPECT_EQ(record(), before);
@@ -283,7 +285,11 @@ TEST_F(RedisData, OperationsRunFewCommands) {
     operation();
     return calls() - 1 - calls("config|resetstat");  // the EVALSHA itself
   };
-  Grant grant = holder.acquire(*store);
+  Grant grant = holder.acquire(*store);  // each script is known from its first use on
+  holder.renew(*store, grant.worker_id, Renewal::held);
+  holder.release(*store, grant.worker_id);
+  holder.token = Token::random();
+  grant = holder.acquire(*store);
   Client second = holder;
   second.token = Token::random();
   EXPECT_EQ(commands([&] { second.acquire(*store); }), 6);  // of an ID never granted

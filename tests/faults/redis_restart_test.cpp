@@ -205,7 +205,7 @@ TEST_F(RedisCut, RequestThatIsCutWasNotApplied) {
 }
 
 TEST_F(RedisCut, RepetitionAfterALostReplyIsTheSameGrant) {
-  for (const std::int64_t bytes : {0, 1, 5, 20, 50}) {
+  for (const std::int64_t bytes : {0, 1, 5, 20, 40}) {
     SCOPED_TRACE(bytes);
     Client client;
     client.cluster = "reply-" + std::to_string(bytes);

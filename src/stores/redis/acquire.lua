@@ -19,6 +19,7 @@ local CLIENT = ARGV[3]
 if ARGV[4] == '' and not ARGV[7] then
   local history = redis.pcall('INFO', 'replication')
   local read = redis.pcall('HMGET', KEYS[1], '', ARGV[1])
+  if read.err then return read end
   local cluster = read[1]
   if cluster and not read[2] and #cluster > 174 and cluster:sub(25, 64) == ARGV[2] and
     type(history) == 'string' and history:find(cluster:sub(121, 174), 1, true) then

@@ -397,4 +397,4 @@ end
 
 -- A server whose memory is full refuses a script's first write, unless it is one that can only free
 -- memory, and then lets the others pass: for operations that take no more room than there was.
-local function write_though_memory_is_full() call('HDEL', CLUSTER, 'format') end
+local function write_though_memory_is_full() call('HDEL', CLUSTER, 'no field') end

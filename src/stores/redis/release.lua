@@ -12,6 +12,7 @@ local CLIENT = ARGV[5]
 -- The quick path: little time passed since the clock was saved.
 if ARGV[3] == '0' and ARGV[4] == '' then
   local read = redis.pcall('HMGET', KEYS[1], '', ARGV[1])
+  if read.err then return read end
   local cluster, record = read[1], read[2]
   if cluster and record and #cluster > 120 and #record > 55 and record:find(ARGV[2], 1, true) == 1 then
     local lease_ms, reuse_delay_ms, cool_down_ms, format, _, last_wall_ms, clock_ms =
