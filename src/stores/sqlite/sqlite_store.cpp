@@ -100,6 +100,10 @@ class Connections {
   std::vector<std::shared_ptr<SharedFile>> files_;
 };
 
+// Renewals in one transaction: so many that the commit, which waits for the disk, weighs little, and
+// so few that other processes get their turn.
+constexpr std::size_t most_at_once = 512;
+
 BootTime deadline_after(milliseconds timeout) {
   constexpr milliseconds longest = std::chrono::hours{24};
   return BootClock::now() + std::min(timeout, longest);
@@ -151,10 +155,19 @@ class Operation {
 
   // Writes what was decided, and answers it.
   Grant write(const std::string& cluster, const rules::Decision& decision) {
-    records().save(cluster, decision.cluster);
-    if (decision.record) records().save(cluster, *decision.record);
+    save(cluster, decision);
     commit();
     return decision.answer();
+  }
+
+  rules::Decision renew(const RenewRequest& request) {
+    return rules::renew(records().cluster(request.cluster), request,
+                        records().find(request.cluster, request.worker_id), time(), history());
+  }
+
+  void save(const std::string& cluster, const rules::Decision& decision) {
+    records().save(cluster, decision.cluster);
+    if (decision.record) records().save(cluster, *decision.record);
   }
 
  private:
@@ -189,11 +202,65 @@ class SqliteStore final : public Store {
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
     Operation operation = begin(Access::write, timeout);
-    Records& records = operation.records();
-    return operation.write(request.cluster,
-                           rules::renew(records.cluster(request.cluster), request,
-                                        records.find(request.cluster, request.worker_id),
-                                        operation.time(), operation.history()));
+    return operation.write(request.cluster, operation.renew(request));
+  }
+
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        milliseconds timeout) override {
+    const BootTime deadline = deadline_after(timeout);
+    std::vector<RenewAnswer> answers;
+    while (answers.size() < requests.size()) {
+      const auto coming = requests.subspan(answers.size());
+      for (RenewAnswer& answer :
+           renew_together(coming.first(std::min(coming.size(), most_at_once)), deadline)) {
+        answers.push_back(std::move(answer));
+      }
+    }
+    return answers;
+  }
+
+  // In one transaction. Where the file fails for one of them, each goes by itself.
+  std::vector<RenewAnswer> renew_together(std::span<const RenewRequest> requests,
+                                          BootTime deadline) {
+    std::vector<RenewAnswer> answers;
+    try {
+      Operation operation = begin(Access::write, deadline);
+      if (renew_in(operation, requests, answers)) {
+        operation.commit();
+        return answers;
+      }
+    } catch (const Error& error) {
+      return {requests.size(), RenewAnswer(error)};
+    }
+    answers.clear();
+    for (std::size_t index = 0; index < requests.size(); ++index) {
+      answers.push_back(renew_together(requests.subspan(index, 1), deadline).front());
+    }
+    return answers;
+  }
+
+  // False if one of several could not be read or written: nothing of the transaction may stay.
+  static bool renew_in(Operation& operation, std::span<const RenewRequest> requests,
+                       std::vector<RenewAnswer>& answers) {
+    for (const RenewRequest& request : requests) {
+      try {
+        const rules::Decision decision = operation.renew(request);
+        operation.save(request.cluster, decision);
+        answers.push_back(answer_of(decision));
+      } catch (const Error&) {
+        if (requests.size() == 1) throw;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  static RenewAnswer answer_of(const rules::Decision& decision) {
+    try {
+      return decision.answer();
+    } catch (const Error& error) {
+      return error;
+    }
   }
 
   Grant do_restore(const RestoreRequest& request, milliseconds timeout) override {
@@ -239,7 +306,14 @@ class SqliteStore final : public Store {
   }
 
   Operation begin(Access access, milliseconds timeout) const {
-    return {*shared_, path_, description(), *clock_, access, deadline_after(timeout)};
+    return begin(access, deadline_after(timeout));
+  }
+
+  Operation begin(Access access, BootTime deadline) const {
+    if (BootClock::now() >= deadline) {
+      throw Error(ErrorCode::unavailable, description() + ": the time was over before the request");
+    }
+    return {*shared_, path_, description(), *clock_, access, deadline};
   }
 
   std::filesystem::path path_;
