@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace workerid {
@@ -160,9 +162,24 @@ class Operation {
     return decision.answer();
   }
 
-  rules::Decision renew(const RenewRequest& request) {
-    return rules::renew(records().cluster(request.cluster), request,
-                        records().find(request.cluster, request.worker_id), time(), history());
+  // Decides and writes, without a commit. A refusal is an answer; the file's failure is thrown.
+  RenewAnswer renew(const RenewRequest& request) {
+    const auto cluster = records().cluster(request.cluster);
+    const auto record = records().find(request.cluster, request.worker_id);
+    const rules::StoreTime now = time();
+    const rules::History past = history();
+    const auto decided = [&]() -> std::variant<rules::Decision, Error> {
+      try {
+        return rules::renew(cluster, request, record, now, past);
+      } catch (const Error& refusal) {
+        return refusal;
+      }
+    }();
+    if (const auto* refusal = std::get_if<Error>(&decided)) return *refusal;
+    const auto& decision = std::get<rules::Decision>(decided);
+    save(request.cluster, decision);
+    if (decision.refusal) return *decision.refusal;
+    return decision.answer();
   }
 
   void save(const std::string& cluster, const rules::Decision& decision) {
@@ -201,8 +218,9 @@ class SqliteStore final : public Store {
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
-    Operation operation = begin(Access::write, timeout);
-    return operation.write(request.cluster, operation.renew(request));
+    const RenewAnswer answer = renew_together({&request, 1}, deadline_after(timeout)).front();
+    if (const auto* error = std::get_if<Error>(&answer)) throw *error;
+    return std::get<Grant>(answer);
   }
 
   std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
@@ -244,23 +262,13 @@ class SqliteStore final : public Store {
                        std::vector<RenewAnswer>& answers) {
     for (const RenewRequest& request : requests) {
       try {
-        const rules::Decision decision = operation.renew(request);
-        operation.save(request.cluster, decision);
-        answers.push_back(answer_of(decision));
+        answers.push_back(operation.renew(request));
       } catch (const Error&) {
         if (requests.size() == 1) throw;
         return false;
       }
     }
     return true;
-  }
-
-  static RenewAnswer answer_of(const rules::Decision& decision) {
-    try {
-      return decision.answer();
-    } catch (const Error& error) {
-      return error;
-    }
   }
 
   Grant do_restore(const RestoreRequest& request, milliseconds timeout) override {
