@@ -14,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <sys/wait.h>
 #include <thread>
@@ -335,6 +336,61 @@ TEST_F(LeaseTest, OneThreadKeepsManyLeases) {
   std::map<WorkerId, int> holders;
   for (const Lease& lease : leases) ++holders[lease.worker_id()];
   EXPECT_EQ(holders.size(), leases.size());
+}
+
+// Counts the requests for renewals, and the renewals in them.
+class CountsRenewals final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+
+  std::atomic<int> requests = 0;
+  std::atomic<int> renewals = 0;
+
+ private:
+  Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) override {
+    ++requests;
+    ++renewals;
+    return next().renew(request, timeout);
+  }
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> all,
+                                        std::chrono::milliseconds timeout) override {
+    ++requests;
+    renewals += static_cast<int>(all.size());
+    return next().renew_all(all, timeout);
+  }
+};
+
+TEST_F(LeaseTest, RenewalsThatAreDueTogetherGoOutTogether) {
+  const auto counting = std::make_shared<CountsRenewals>(store);
+  Options options{.max_lease_time = lease_time};
+  options.clock = clock;
+  Generator test(counting, "test", options);
+  std::vector<Lease> leases;
+  for (int count = 0; count < 600; ++count) leases.push_back(test.lease());
+  clock->await_waiters(1);
+  clock->advance(lease_time / 2);  // later than a third of it and the jitter
+  clock->await_waiters(1);
+  EXPECT_EQ(counting->renewals, 600);
+  EXPECT_EQ(counting->requests, 3) << "of 256 renewals at the most";
+  for (const Lease& lease : leases) EXPECT_GT(lease.valid_until(), clock->now().boot + 59s);
+}
+
+TEST_F(LeaseTest, ARenewalThatFailsAmongOthersIsRepeatedAlone) {
+  const auto counting = std::make_shared<CountsRenewals>(store);
+  Options options{.max_lease_time = lease_time};
+  options.clock = clock;
+  Generator test(counting, "test", options);
+  std::vector<Lease> leases;
+  for (int count = 0; count < 10; ++count) leases.push_back(test.lease());
+  store->schedule({Fault::none, Fault::unavailable, Fault::none, Fault::reply_lost});
+  clock->await_waiters(1);
+  clock->advance(lease_time / 2);
+  clock->await_waiters(1);
+  EXPECT_EQ(counting->renewals, 10);
+  EXPECT_EQ(counting->requests, 1);
+  advance_until([&] { return counting->renewals >= 12; });
+  clock->await_waiters(1);
+  for (const Lease& lease : leases) EXPECT_GT(lease.valid_until(), clock->now().boot + 50s);
 }
 
 TEST_F(LeaseTest, ACallbackThatBlocksDelaysNoRenewal) {  // F14
