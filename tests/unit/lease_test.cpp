@@ -466,6 +466,30 @@ TEST_F(LeaseTest, ARenewalUnderWayDoesNotReviveAReleasedLease) {  // F16
   EXPECT_EQ(lease->state(), Lease::State::released);
 }
 
+TEST_F(LeaseTest, AReleaseWaitsForNoOtherLeasesRenewals) {  // G10
+  std::promise<void> renewing;  // these outlive the generator, whose end waits for its thread
+  std::promise<void> go_on;
+  std::atomic<bool> first = true;
+  Generator test = generator();
+  std::vector<Lease> leases;
+  for (int count = 0; count < 5; ++count) leases.push_back(test.lease());
+  store->before([&](const std::string& verb) {
+    if (verb == "renew" && first.exchange(false)) {
+      renewing.set_value();
+      go_on.get_future().wait();
+    }
+  });
+  clock->await_waiters(1);
+  clock->advance(lease_time / 2);
+  renewing.get_future().wait();
+  leases[3].release();  // its renewal is under way among the others
+  EXPECT_EQ(leases[3].state(), Lease::State::released);
+  go_on.set_value();
+  journal.wait_for(Event::Kind::renewed, 4);
+  EXPECT_EQ(leases[3].state(), Lease::State::released);
+  for (const std::size_t other : {0U, 1U, 2U, 4U}) EXPECT_TRUE(leases[other].held());
+}
+
 TEST_F(LeaseTest, AfterForkOnlyTheParentHoldsIt) {  // G11, F10
   Generator test = generator({.max_worker_id = 1});
   std::optional<Lease> lease(test.lease());

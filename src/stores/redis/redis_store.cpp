@@ -434,14 +434,14 @@ class RedisStore final : public Store {
   std::vector<Reply> send_all(std::span<const Words> commands, Deadline deadline) {
     if (commands.empty()) return {};
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    if (left <= milliseconds::zero()) return {commands.size(), Reply(too_late())};
+    if (left <= milliseconds::zero()) return std::vector<Reply>(commands.size(), too_late());
     try {
       std::vector<Reply> replies = connection_->commands(commands, left);
       replies.resize(commands.size(), Error(ErrorCode::outcome_unknown,
                                             description() + ": a command was not answered"));
       return replies;
     } catch (const Error& error) {
-      return {commands.size(), Reply(error)};
+      return std::vector<Reply>(commands.size(), error);
     }
   }
 

@@ -248,7 +248,7 @@ class SqliteStore final : public Store {
         return answers;
       }
     } catch (const Error& error) {
-      return {requests.size(), RenewAnswer(error)};
+      return std::vector<RenewAnswer>(requests.size(), error);
     }
     answers.clear();
     for (std::size_t index = 0; index < requests.size(); ++index) {
