@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "keeper.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -13,6 +14,8 @@
 namespace workerid::detail {
 
 namespace {
+
+using std::chrono::milliseconds;
 
 // Names this run of this kernel's boot clock: other boots, and other time namespaces, count
 // another.
@@ -98,6 +101,9 @@ std::variant<Grant, Error> call(Operation operation) {
     return Error(ErrorCode::outcome_unknown, error.what());
   }
 }
+
+// As many as go to a Redis server in one write; keeps what the store does at once short.
+constexpr std::size_t most_at_once = 256;
 
 struct LeftToParent {
   std::shared_ptr<void> object;
@@ -228,38 +234,82 @@ struct Keeper::Shared {
     notifier.post(std::move(events));
   }
 
-  // Does one step of a lease that is due. Lets the lock go while the store works.
-  void step(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease) {
+  // Does one step of the leases that are due. Their renewals go out together, a restoration by
+  // itself. Lets the lock go while the store works.
+  void step(std::unique_lock<std::mutex>& lock) {
     const Moment now = clock->now();
-    const LeaseMachine::Action action = lease->machine_.next(now);
-    tell(*lease);
-    if (const auto* wait = std::get_if<LeaseMachine::Wait>(&action)) {
-      schedule(lease, wait->until);
-    } else if (const auto* renew = std::get_if<LeaseMachine::Renew>(&action)) {
-      const RenewRequest request{lease->cluster(), lease->worker_id(), lease->token(),
-                                 renew->renewal, client_time(now)};
-      ask(lock, lease, [&] { return store->renew(request, renew->timeout); });
-    } else if (const auto* restore = std::get_if<LeaseMachine::Restore>(&action)) {
-      const RestoreRequest request = restore_request(lease->origin_, lease->machine_.grant(), now);
-      ask(lock, lease, [&] { return store->restore(request, restore->timeout); });
+    Renewals renewals;
+    std::shared_ptr<LeaseControl> lost_by_store;
+    milliseconds restore_timeout{};
+    while (!due.empty() && due.begin()->first <= now.boot && !lost_by_store &&
+           renewals.leases.size() < most_at_once) {
+      const std::shared_ptr<LeaseControl> lease = due.begin()->second;
+      const LeaseMachine::Action action = lease->machine_.next(now);
+      tell(*lease);
+      unschedule(*lease);
+      if (const auto* wait = std::get_if<LeaseMachine::Wait>(&action)) {
+        schedule(lease, wait->until);
+      } else if (const auto* renew = std::get_if<LeaseMachine::Renew>(&action)) {
+        renewals.add(lease, *renew, now);
+      } else if (const auto* restore = std::get_if<LeaseMachine::Restore>(&action)) {
+        lost_by_store = lease;
+        restore_timeout = restore->timeout;
+      } else {
+        forget(*lease);
+      }
+    }
+    if (!renewals.leases.empty()) renew(lock, renewals);
+    if (lost_by_store) restore(lock, lost_by_store, restore_timeout, now);
+  }
+
+  // Those that are due at the same moment; the shortest of their time-outs is for all.
+  struct Renewals {
+    void add(const std::shared_ptr<LeaseControl>& lease, const LeaseMachine::Renew& renew,
+             const Moment& now) {
+      leases.push_back(lease);
+      requests.push_back(
+          {lease->cluster(), lease->worker_id(), lease->token(), renew.renewal, client_time(now)});
+      timeout = std::min(timeout, renew.timeout);
+    }
+
+    std::vector<std::shared_ptr<LeaseControl>> leases;
+    std::vector<RenewRequest> requests;
+    milliseconds timeout = milliseconds::max();
+  };
+
+  void renew(std::unique_lock<std::mutex>& lock, const Renewals& renewals) {
+    lock.unlock();
+    std::vector<RenewAnswer> answers;
+    if (renewals.requests.size() == 1) {
+      answers.push_back(
+          call([&] { return store->renew(renewals.requests.front(), renewals.timeout); }));
     } else {
-      forget(*lease);
+      try {
+        answers = store->renew_all(renewals.requests, renewals.timeout);
+      } catch (const std::exception& error) {
+        answers.assign(renewals.leases.size(), Error(ErrorCode::outcome_unknown, error.what()));
+      }
+    }
+    lock.lock();
+    for (std::size_t index = 0; index < answers.size(); ++index) {
+      finish(lock, renewals.leases[index], answers[index]);
     }
   }
 
-  // Lets the lock go while `operation` asks the store, and does what follows from the answer.
-  template <typename Operation>
-  void ask(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease,
-           Operation operation) {
-    unschedule(*lease);
+  // `now` is when the machine was asked: the validity counts from it (G2).
+  void restore(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease,
+               milliseconds timeout, const Moment& now) {
+    if (ending || !alive(lease->machine_)) return;
+    const RestoreRequest request = restore_request(lease->origin_, lease->machine_.grant(), now);
     lock.unlock();
-    const auto answer = call(operation);
+    const auto answer = call([&] { return store->restore(request, timeout); });
     lock.lock();
     finish(lock, lease, answer);
   }
 
   void finish(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease,
-              const std::variant<Grant, Error>& answer) {
+              const RenewAnswer& answer) {
+    if (ending) return;  // by a callback of another lease's loss
     LeaseMachine& machine = lease->machine_;
     // The holder ended the lease meanwhile: the answer means nothing any more.
     if (!alive(machine)) return;
@@ -332,8 +382,7 @@ void Keeper::run(Shared& shared) {
   std::unique_lock lock(shared.mutex);
   while (!shared.ending) {
     if (!shared.due.empty() && shared.due.begin()->first <= shared.clock->now().boot) {
-      const std::shared_ptr<LeaseControl> lease = shared.due.begin()->second;
-      shared.step(lock, lease);
+      shared.step(lock);
       lock.unlock();
     } else {
       const BootTime until = shared.due.empty() ? BootTime::max() : shared.due.begin()->first;

@@ -67,6 +67,18 @@ Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id
   return grant;
 }
 
+// What `operation` granted or was refused for. A store of the user's may throw anything.
+template <typename Operation>
+RenewAnswer answer_of(Operation operation) {
+  try {
+    return operation();
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::exception& error) {
+    return Error(ErrorCode::outcome_unknown, error.what());
+  }
+}
+
 // What the record of an acquisition or a restoration is made of.
 template <typename Request>
 void check_holder(const Request& request) {
@@ -194,6 +206,61 @@ Grant Store::renew(const RenewRequest& request, milliseconds timeout) {
   return checked(do_renew(request, timeout), request.worker_id, request.worker_id, description());
 }
 
+std::vector<RenewAnswer> Store::renew_all(std::span<const RenewRequest> requests,
+                                          milliseconds timeout) {
+  check_process();
+  check_timeout(timeout);
+  std::vector<RenewAnswer> answers(
+      requests.size(), Error(ErrorCode::outcome_unknown, description() + " did not answer"));
+  std::vector<std::size_t> places;  // of the requests that are good
+  std::vector<RenewRequest> good;
+  for (std::size_t place = 0; place < requests.size(); ++place) {
+    const RenewRequest& request = requests[place];
+    try {
+      check_lease(request.cluster, request.worker_id, request.token, timeout);
+      places.push_back(place);
+      good.push_back(request);
+    } catch (const Error& error) {
+      answers[place] = error;
+    }
+  }
+  if (good.empty()) return answers;
+  std::vector<RenewAnswer> given;
+  try {
+    given = do_renew_all(good, timeout);
+  } catch (const Error& error) {
+    given.assign(good.size(), error);
+  } catch (const std::exception& error) {
+    given.assign(good.size(), Error(ErrorCode::outcome_unknown, error.what()));
+  }
+  for (std::size_t index = 0; index < std::min(given.size(), good.size()); ++index) {
+    RenewAnswer& answer = answers[places[index]];
+    answer = std::move(given[index]);
+    if (const auto* grant = std::get_if<Grant>(&answer)) {
+      const WorkerId worker_id = good[index].worker_id;
+      answer = answer_of([&] { return checked(*grant, worker_id, worker_id, description()); });
+    }
+  }
+  return answers;
+}
+
+std::vector<RenewAnswer> Store::do_renew_all(std::span<const RenewRequest> requests,
+                                             milliseconds timeout) {
+  const BootTime start = BootClock::now();
+  std::vector<RenewAnswer> answers;
+  for (const RenewRequest& request : requests) {
+    const auto left = timeout - std::chrono::floor<milliseconds>(BootClock::now() - start);
+    answers.push_back(answer_of([&] {
+      if (left <= milliseconds::zero()) {
+        throw Error(ErrorCode::unavailable,
+                    description() + ": the time was over before the request");
+      }
+      return do_renew(request, left);
+    }));
+  }
+  return answers;
+}
+
 Grant Store::restore(const RestoreRequest& request, milliseconds timeout) {
   check_process();
   const WorkerId worker_id = request.grant.worker_id;
@@ -233,6 +300,11 @@ Grant ForwardingStore::do_acquire(const AcquireRequest& request, milliseconds ti
 
 Grant ForwardingStore::do_renew(const RenewRequest& request, milliseconds timeout) {
   return next_->renew(request, timeout);
+}
+
+std::vector<RenewAnswer> ForwardingStore::do_renew_all(std::span<const RenewRequest> requests,
+                                                       milliseconds timeout) {
+  return next_->renew_all(requests, timeout);
 }
 
 Grant ForwardingStore::do_restore(const RestoreRequest& request, milliseconds timeout) {

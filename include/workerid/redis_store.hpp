@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -48,6 +49,14 @@ class RedisConnection {
   /// Blocks until `timeout` at the most.
   virtual RedisReply command(const std::vector<std::string>& words,
                              std::chrono::milliseconds timeout) = 0;
+
+  /// Sends several commands, in order, and returns what each came to, in the same order: its answer,
+  /// or the error that `command` would have thrown. Several renewals come in by it. Override it to
+  /// send them in one write. Default: `command` for one after the other, until the time is over.
+  /// Errors: answers all of them, so `unavailable` only if certainly none was sent.
+  /// Blocks until `timeout` at the most, for all of them together.
+  virtual std::vector<std::variant<RedisReply, Error>> commands(
+      std::span<const std::vector<std::string>> commands, std::chrono::milliseconds timeout);
 
   /// Names the server for people, without secrets. Never blocks.
   virtual std::string description() const = 0;

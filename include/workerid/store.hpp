@@ -13,8 +13,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace workerid {
@@ -93,6 +95,9 @@ struct RenewRequest {
   Renewal renewal = Renewal::strict;
   ClientTime client{};
 };
+
+/// What one of several renewals came to: its grant, or the error that `renew` would have thrown.
+using RenewAnswer = std::variant<Grant, Error>;
 
 /// From a holder whose own validity still runs, but whose lease the store does not know (G7).
 struct RestoreRequest {
@@ -200,6 +205,16 @@ class Store {
   /// `holding_back` (not for `held`).
   Grant renew(const RenewRequest& request, std::chrono::milliseconds timeout);
 
+  /// Renews several leases, each as `renew` would, and answers them in the order of `requests`: in one
+  /// step of the store or in several, each lease atomically. No request's failure touches another
+  /// one. After a failure in the middle, those whose request was sent are answered
+  /// `outcome_unknown` and the others `unavailable`. Several requests for one lease count in their
+  /// order.
+  /// Errors: `invalid_argument` for the time-out or after fork(2); every other one is an answer.
+  /// Blocks until `timeout` at the most, for all of them together.
+  std::vector<RenewAnswer> renew_all(std::span<const RenewRequest> requests,
+                                     std::chrono::milliseconds timeout);
+
   /// Registers a lease anew that the store lost, while its holder's validity runs: the same worker
   /// ID, epoch and timestamps. Where nothing was lost it is a `held` renewal. A store that sees by it
   /// that something was lost holds back from now on (G7).
@@ -232,6 +247,10 @@ class Store {
  private:
   virtual Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) = 0;
   virtual Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) = 0;
+  /// One answer for each request, in order. What it throws answers all of them. Default: `do_renew`
+  /// for one after the other, until the time is over.
+  virtual std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                                std::chrono::milliseconds timeout);
   virtual Grant do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) = 0;
   virtual void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) = 0;
   virtual std::optional<ClusterView> do_inspect(const std::string& cluster,
@@ -244,7 +263,8 @@ class Store {
 };
 
 /// Passes everything on to another store. Derive from it and override what you want to delay, log,
-/// count or break. Thread-safe as far as `next` is.
+/// count or break; what you do to `do_renew` do to `do_renew_all` too, by which several leases of one
+/// process are renewed. Thread-safe as far as `next` is.
 class ForwardingStore : public Store {
  public:
   explicit ForwardingStore(std::shared_ptr<Store> next);
@@ -257,6 +277,8 @@ class ForwardingStore : public Store {
  private:
   Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) override;
   Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) override;
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        std::chrono::milliseconds timeout) override;
   Grant do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) override;
   void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) override;
   std::optional<ClusterView> do_inspect(const std::string& cluster,

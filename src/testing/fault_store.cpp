@@ -74,6 +74,29 @@ Grant FaultStore::do_renew(const RenewRequest& request, std::chrono::millisecond
   return suffer(next_fault("renew"), [&] { return next().renew(request, timeout); });
 }
 
+std::vector<RenewAnswer> FaultStore::do_renew_all(std::span<const RenewRequest> requests,
+                                                  std::chrono::milliseconds timeout) {
+  std::vector<Fault> faults;
+  std::vector<RenewRequest> passed;
+  for (const RenewRequest& request : requests) {
+    const Fault fault = next_fault("renew");
+    faults.push_back(fault);
+    if (fault == Fault::none || fault == Fault::reply_lost) passed.push_back(request);
+  }
+  std::vector<RenewAnswer> given;
+  if (!passed.empty()) given = next().renew_all(passed, timeout);
+  std::vector<RenewAnswer> answers;
+  auto next_given = given.begin();
+  for (const Fault fault : faults) {
+    try {
+      answers.push_back(suffer(fault, [&] { return *next_given++; }));
+    } catch (const Error& error) {
+      answers.emplace_back(error);
+    }
+  }
+  return answers;
+}
+
 Grant FaultStore::do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) {
   return suffer(next_fault("restore"), [&] { return next().restore(request, timeout); });
 }

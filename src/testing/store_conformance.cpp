@@ -134,6 +134,14 @@ class Pool {
     return renew(holding.grant.worker_id, holding.request.token, renewal);
   }
 
+  RenewRequest renewal(const Holding& holding, Renewal renewal = Renewal::strict) const {
+    return {cluster_, holding.grant.worker_id, holding.request.token, renewal, client()};
+  }
+
+  std::vector<RenewAnswer> renew_all(const std::vector<RenewRequest>& requests) {
+    return next_handle().renew_all(requests, timeout);
+  }
+
   Grant restore(const Holding& holding) {
     return next_handle().restore({.cluster = cluster_,
                                   .configuration = configuration_,
@@ -507,6 +515,77 @@ void renewal_extends_and_keeps_the_grant(const StoreSubject& subject) {
     demand_equal("the first timestamp", renewed.reserved.first_ms, holding.grant.reserved.first_ms);
     demand_equal("the lease time", renewed.lease_time, for_ever);
   }
+}
+
+// Throws what a renewal was refused with.
+Grant granted(const RenewAnswer& answer) {
+  if (const auto* error = std::get_if<Error>(&answer)) throw *error;
+  return std::get<Grant>(answer);
+}
+
+void renewals_together_extend_each(const StoreSubject& subject) {
+  constexpr WorkerId count = 600;  // More than stores send or write at once.
+  Pool pool(subject, long_lived(1, count));
+  const std::vector<Holding> holdings = pool.hold_all();
+  std::vector<RenewRequest> requests;
+  for (const Holding& holding : holdings) {
+    requests.push_back(
+        pool.renewal(holding, requests.size() % 2 == 0 ? Renewal::strict : Renewal::held));
+  }
+  pool.pass(milliseconds{20});
+  const milliseconds start = pool.elapsed();
+  const std::vector<RenewAnswer> answers = pool.renew_all(requests);
+  demand_equal("the number of answers", answers.size(), holdings.size());
+  for (std::size_t index = 0; index < answers.size(); ++index) {
+    demand_same(granted(answers[index]), holdings[index].grant);
+  }
+  const ClusterView view = pool.view();
+  const milliseconds passed = pool.elapsed_since(start);
+  for (const LeaseView& lease : view.leases) {
+    demand_between("the time left", lease.lease_left, for_ever - passed, for_ever);
+  }
+}
+
+void renewal_refused_among_others_touches_none(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 4));
+  Pool other(subject, long_lived(1, 4));
+  const Holding first = pool.hold();
+  const Holding released = pool.hold();
+  const Holding foreign = other.hold();
+  pool.release(released);
+  Holding wrong = first;
+  wrong.request.token = Token::random();
+  RenewRequest invalid = pool.renewal(first);
+  invalid.token = {};
+  RenewRequest never = pool.renewal(first);
+  never.worker_id = 4;
+  const std::vector<RenewAnswer> answers =
+      pool.renew_all({pool.renewal(wrong), pool.renewal(released), pool.renewal(first), invalid,
+                      never, other.renewal(foreign)});
+  demand_equal("the number of answers", answers.size(), std::size_t{6});
+  const auto refused_with = [&](std::size_t place, ErrorCode code) {
+    refused("renewal " + text(place) + " of several", code, [&] { granted(answers[place]); });
+  };
+  refused_with(0, ErrorCode::token_mismatch);
+  refused_with(1, ErrorCode::not_assigned);
+  demand_same(granted(answers[2]), first.grant);
+  refused_with(3, ErrorCode::invalid_token);
+  refused_with(4, ErrorCode::not_assigned);
+  demand_same(granted(answers[5]), foreign.grant);
+  demand(pool.renew_all({}).empty(), "no renewals are answered");
+}
+
+void renewals_of_one_lease_together_count_in_order(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding holding = pool.hold();
+  const std::vector<RenewAnswer> answers =
+      pool.renew_all({pool.renewal(holding, Renewal::resume), pool.renewal(holding),
+                      pool.renewal(holding, Renewal::resume)});
+  demand_equal("the number of answers", answers.size(), std::size_t{3});
+  demand_follows(granted(answers[0]), holding.grant);
+  demand_same(granted(answers[1]), granted(answers[0]));
+  demand_follows(granted(answers[2]), granted(answers[1]));
+  demand_equal("the epoch", pool.view(holding.grant.worker_id).epoch, granted(answers[2]).epoch);
 }
 
 void strict_renewal_never_revives(const StoreSubject& subject) {
@@ -1215,6 +1294,11 @@ const std::vector<ConformanceCheck>& store_conformance() {
       {"token_of_another_id_changes_nothing", "G3", token_of_another_id_changes_nothing},
       {"ids_not_granted_are_refused", "G3", ids_not_granted_are_refused},
       {"renewal_extends_and_keeps_the_grant", "G3", renewal_extends_and_keeps_the_grant},
+      {"renewals_together_extend_each", "G3", renewals_together_extend_each},
+      {"renewal_refused_among_others_touches_none", "G3",
+       renewal_refused_among_others_touches_none},
+      {"renewals_of_one_lease_together_count_in_order", "G4",
+       renewals_of_one_lease_together_count_in_order},
       {"strict_renewal_never_revives", "G3", strict_renewal_never_revives},
       {"held_renewal_keeps_an_unclaimed_lease", "G2", held_renewal_keeps_an_unclaimed_lease},
       {"resumption_is_a_new_grant_of_the_same_id", "G4", resumption_is_a_new_grant_of_the_same_id},

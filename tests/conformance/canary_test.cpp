@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -372,6 +373,38 @@ class NeverHoldsBack final : public Broken {
   }
 };
 
+// Answers several renewals, but renews the first alone.
+class RenewsTheFirstOfSeveral final : public Broken {
+  using Broken::Broken;
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        milliseconds) override {
+    return std::vector<RenewAnswer>(requests.size(), next().renew(requests.front(), limit));
+  }
+};
+
+// Gives up at the first that is refused.
+class RefusesAllForOne final : public Broken {
+  using Broken::Broken;
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        milliseconds) override {
+    std::vector<RenewAnswer> answers;
+    for (const RenewRequest& request : requests) answers.emplace_back(next().renew(request, limit));
+    return answers;
+  }
+};
+
+// Renews several from the last to the first.
+class RenewsBackwards final : public Broken {
+  using Broken::Broken;
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        milliseconds) override {
+    const std::vector<RenewRequest> backwards(requests.rbegin(), requests.rend());
+    std::vector<RenewAnswer> answers = next().renew_all(backwards, limit);
+    std::reverse(answers.begin(), answers.end());
+    return answers;
+  }
+};
+
 class ShowsReleasedAsTaken final : public Broken {
   using Broken::Broken;
   std::optional<ClusterView> inspect_so(const std::string& cluster) override {
@@ -437,6 +470,10 @@ const std::vector<Canary>& canaries() {
       {"ignores_witnesses", make<ChangesAcquisitions<IgnoreWitness>>,
        "witness_shows_that_a_store_went_back"},
       {"never_holds_back", make<NeverHoldsBack>, "store_that_forgot_holds_back"},
+      {"renews_the_first_of_several", make<RenewsTheFirstOfSeveral>,
+       "renewals_together_extend_each"},
+      {"refuses_all_for_one", make<RefusesAllForOne>, "renewal_refused_among_others_touches_none"},
+      {"renews_backwards", make<RenewsBackwards>, "renewals_of_one_lease_together_count_in_order"},
       {"shows_released_as_taken", make<ShowsReleasedAsTaken>, "released_id_is_shown_free"},
   };
   return canaries;

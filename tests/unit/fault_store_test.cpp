@@ -70,6 +70,25 @@ TEST_F(FaultStoreTest, ScheduledFaultsComeInOrderBeforeTheLastingOne) {
   EXPECT_EQ(acquire().worker_id, 1);
 }
 
+TEST_F(FaultStoreTest, EachOfSeveralRenewalsMeetsItsFault) {
+  const Grant grant = acquire();
+  faulty.schedule({Fault::none, Fault::request_lost, Fault::unavailable, Fault::reply_lost});
+  const RenewRequest renewal{.cluster = "c",
+                             .worker_id = grant.worker_id,
+                             .token = request.token,
+                             .renewal = Renewal::resume,
+                             .client = {}};
+  const auto answers = faulty.renew_all(std::vector<RenewRequest>(5, renewal), 30s);
+  ASSERT_EQ(answers.size(), 5U);
+  EXPECT_EQ(std::get<Grant>(answers[0]).worker_id, grant.worker_id);
+  EXPECT_EQ(std::get<Error>(answers[1]).error_code(), ErrorCode::outcome_unknown);
+  EXPECT_EQ(std::get<Error>(answers[2]).error_code(), ErrorCode::unavailable);
+  EXPECT_EQ(std::get<Error>(answers[3]).error_code(), ErrorCode::outcome_unknown);
+  // The fourth was passed on, the second and third were not.
+  EXPECT_EQ(std::get<Grant>(answers[4]).epoch, std::get<Grant>(answers[0]).epoch + 2);
+  EXPECT_EQ(faulty.count("renew"), 5);
+}
+
 TEST_F(FaultStoreTest, TellsAndCountsEachOperation) {
   std::vector<std::string> verbs;
   faulty.before([&](const std::string& verb) { verbs.push_back(verb); });

@@ -14,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <sys/wait.h>
 #include <thread>
@@ -190,6 +191,8 @@ TEST_F(LeaseTest, IsLostForGoodWhenSomebodyElseGotTheId) {  // G1, G3
   store->always(Fault::request_lost);
   clock->advance(lease_time * 3 / 2);  // lease and reuse delay
   journal.wait_for(Event::Kind::suspended);
+  // It is told before the first attempt to resume, which must be lost as well.
+  while (store->count("renew") == 0) std::this_thread::yield();
   store->always(Fault::none);
   std::atomic<bool> told = false;
   const std::stop_callback tell(lease.lost(), [&] { told = true; });
@@ -337,6 +340,61 @@ TEST_F(LeaseTest, OneThreadKeepsManyLeases) {
   EXPECT_EQ(holders.size(), leases.size());
 }
 
+// Counts the requests for renewals, and the renewals in them.
+class CountsRenewals final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+
+  std::atomic<int> requests = 0;
+  std::atomic<int> renewals = 0;
+
+ private:
+  Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) override {
+    ++requests;
+    ++renewals;
+    return next().renew(request, timeout);
+  }
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> all,
+                                        std::chrono::milliseconds timeout) override {
+    ++requests;
+    renewals += static_cast<int>(all.size());
+    return next().renew_all(all, timeout);
+  }
+};
+
+TEST_F(LeaseTest, RenewalsThatAreDueTogetherGoOutTogether) {
+  const auto counting = std::make_shared<CountsRenewals>(store);
+  Options options{.max_lease_time = lease_time};
+  options.clock = clock;
+  Generator test(counting, "test", options);
+  std::vector<Lease> leases;
+  for (int count = 0; count < 600; ++count) leases.push_back(test.lease());
+  clock->await_waiters(1);
+  clock->advance(lease_time / 2);  // later than a third of it and the jitter
+  clock->await_waiters(1);
+  EXPECT_EQ(counting->renewals, 600);
+  EXPECT_EQ(counting->requests, 3) << "of 256 renewals at the most";
+  for (const Lease& lease : leases) EXPECT_GT(lease.valid_until(), clock->now().boot + 59s);
+}
+
+TEST_F(LeaseTest, ARenewalThatFailsAmongOthersIsRepeatedAlone) {
+  const auto counting = std::make_shared<CountsRenewals>(store);
+  Options options{.max_lease_time = lease_time};
+  options.clock = clock;
+  Generator test(counting, "test", options);
+  std::vector<Lease> leases;
+  for (int count = 0; count < 10; ++count) leases.push_back(test.lease());
+  store->schedule({Fault::none, Fault::unavailable, Fault::none, Fault::reply_lost});
+  clock->await_waiters(1);
+  clock->advance(lease_time / 2);
+  clock->await_waiters(1);
+  EXPECT_EQ(counting->renewals, 10);
+  EXPECT_EQ(counting->requests, 1);
+  advance_until([&] { return counting->renewals >= 12; });
+  clock->await_waiters(1);
+  for (const Lease& lease : leases) EXPECT_GT(lease.valid_until(), clock->now().boot + 50s);
+}
+
 TEST_F(LeaseTest, ACallbackThatBlocksDelaysNoRenewal) {  // F14
   std::promise<void> unblock;
   std::shared_future<void> unblocked = unblock.get_future().share();
@@ -379,6 +437,8 @@ TEST_F(LeaseTest, ALossCallbackMayEndTheLeaseAndItsGenerator) {
   store->always(Fault::request_lost);
   clock->advance(lease_time * 3 / 2);
   journal.wait_for(Event::Kind::suspended);
+  // It is told before the first attempt to resume, which must be lost as well.
+  while (store->count("renew") == 0) std::this_thread::yield();
   store->always(Fault::none);
   grant_to_another(1);
   auto done = ended.get_future();
@@ -408,6 +468,30 @@ TEST_F(LeaseTest, ARenewalUnderWayDoesNotReviveAReleasedLease) {  // F16
   EXPECT_EQ(next.worker_id(), 1);
   EXPECT_FALSE(lease->held());
   EXPECT_EQ(lease->state(), Lease::State::released);
+}
+
+TEST_F(LeaseTest, AReleaseWaitsForNoOtherLeasesRenewals) {  // G10
+  std::promise<void> renewing;  // these outlive the generator, whose end waits for its thread
+  std::promise<void> go_on;
+  std::atomic<bool> first = true;
+  Generator test = generator();
+  std::vector<Lease> leases;
+  for (int count = 0; count < 5; ++count) leases.push_back(test.lease());
+  store->before([&](const std::string& verb) {
+    if (verb == "renew" && first.exchange(false)) {
+      renewing.set_value();
+      go_on.get_future().wait();
+    }
+  });
+  clock->await_waiters(1);
+  clock->advance(lease_time / 2);
+  renewing.get_future().wait();
+  leases[3].release();  // its renewal is under way among the others
+  EXPECT_EQ(leases[3].state(), Lease::State::released);
+  go_on.set_value();
+  journal.wait_for(Event::Kind::renewed, 4);
+  EXPECT_EQ(leases[3].state(), Lease::State::released);
+  for (const std::size_t other : {0U, 1U, 2U, 4U}) EXPECT_TRUE(leases[other].held());
 }
 
 TEST_F(LeaseTest, AfterForkOnlyTheParentHoldsIt) {  // G11, F10

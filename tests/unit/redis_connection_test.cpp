@@ -30,6 +30,10 @@ RedisReply command(ConnectionPool& pool, const Words& words,
   return pool.command(words, timeout);
 }
 
+std::string bulk(const std::string& text) {
+  return std::to_string(text.size()) + "\r\n" + text + "\r\n";
+}
+
 // What a command gets when the server, after its first answer, sends `bytes`.
 RedisReply reply_to(const std::string& bytes) {
   ScriptedServer server([&](Peer& peer, int) {
@@ -303,6 +307,68 @@ TEST(RedisConnection, FailsAtOnceWhileItBacksOff) {
     }
   }
   EXPECT_LT(connections, 8 + 100);
+}
+
+ErrorCode code_of(const std::variant<RedisReply, Error>& answer) {
+  return std::get<Error>(answer).error_code();
+}
+
+TEST(RedisConnection, SendsSeveralCommandsInOneWrite) {
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(pong);
+    // Answers nothing before it has read 256; a client that waits for an answer would wait for ever.
+    for (const int count : {256, 44}) {
+      std::string replies;
+      for (int left = count; left > 0; --left) replies += "$" + bulk(peer.read_command().back());
+      peer.send(replies);
+    }
+    peer.wait_until_closed();
+  });
+  ConnectionPool pool(parse_redis_url(server.url()));
+  std::vector<Words> commands;
+  for (int index = 0; index < 300; ++index) commands.push_back({"ECHO", std::to_string(index)});
+  const auto answers = pool.commands(commands, patience);
+  ASSERT_EQ(answers.size(), 300U);
+  for (std::size_t index = 0; index < answers.size(); ++index) {
+    EXPECT_EQ(std::get<RedisReply>(answers[index]), RedisReply{std::to_string(index)});
+  }
+}
+
+TEST(RedisConnection, KnowsWhichOfSeveralWereSent) {
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(pong);
+    for (int count = 0; count < 256; ++count) peer.read_command();
+    peer.send("+one\r\n-ERR two\r\n");
+  });
+  {
+    ConnectionPool pool(parse_redis_url(server.url()));
+    const auto answers = pool.commands(std::vector<Words>(300, Words{"PING"}), patience);
+    ASSERT_EQ(answers.size(), 300U);
+    EXPECT_EQ(std::get<RedisReply>(answers[0]), RedisReply{std::string{"one"}});
+    EXPECT_EQ(std::get<RedisReply>(answers[1]), RedisReply{RedisReply::ServerError{"ERR two"}});
+    EXPECT_EQ(code_of(answers[2]), ErrorCode::outcome_unknown);
+    EXPECT_EQ(code_of(answers[255]), ErrorCode::outcome_unknown);
+    EXPECT_EQ(code_of(answers[256]), ErrorCode::unavailable);
+    EXPECT_EQ(code_of(answers[299]), ErrorCode::unavailable);
+  }
+}
+
+// A peer that never reads: what the kernel took is unknown, the rest was certainly not sent.
+TEST(RedisConnection, WhatTheKernelDidNotTakeWasNotSent) {
+  std::promise<void> over;
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.answer(pong);
+    over.get_future().wait();
+  });
+  {
+    ConnectionPool pool(parse_redis_url(server.url()));
+    const std::vector<Words> commands(200, Words{"ECHO", std::string(200'000, 'x')});
+    const auto answers = pool.commands(commands, 500ms);
+    ASSERT_EQ(answers.size(), 200U);
+    EXPECT_EQ(code_of(answers.front()), ErrorCode::outcome_unknown);
+    EXPECT_EQ(code_of(answers.back()), ErrorCode::unavailable);
+  }
+  over.set_value();
 }
 
 TEST(RedisConnection, MakesAsManyConnectionsAsCallersAtOnce) {

@@ -153,6 +153,32 @@ TEST_F(RedisStoreTest, SendsTheTextOfAScriptThatTheServerForgot) {
   EXPECT_EQ(connection->commands.at(1), expected);
 }
 
+// One of several brings the script along for the others.
+TEST_F(RedisStoreTest, SendsAForgottenScriptOnceForSeveralRenewals) {
+  const RenewRequest renewal{.cluster = "c", .worker_id = 5, .token = request.token, .client = {}};
+  for (int count = 0; count < 3; ++count) answer(error("NOSCRIPT No matching script."));
+  answer(granted);
+  answer(granted);
+  answer(array({text("never_granted")}));
+  const auto answers = store->renew_all(std::vector<RenewRequest>(3, renewal), 5s);
+  std::vector<std::string> verbs;
+  for (const Words& words : connection->commands) verbs.push_back(words.at(0));
+  EXPECT_EQ(verbs, (Words{"EVALSHA", "EVALSHA", "EVALSHA", "EVAL", "EVALSHA", "EVALSHA"}));
+  EXPECT_EQ(connection->commands.at(3).at(1), detail::redis::renew_script.text);
+  EXPECT_EQ(std::get<Grant>(answers.at(0)).worker_id, 5);
+  EXPECT_EQ(std::get<Grant>(answers.at(1)).worker_id, 5);
+  EXPECT_EQ(std::get<Error>(answers.at(2)).error_code(), ErrorCode::not_assigned);
+}
+
+TEST_F(RedisStoreTest, GivesUpOnAServerThatForgetsAtOnceForSeveralRenewals) {
+  const RenewRequest renewal{.cluster = "c", .worker_id = 5, .token = request.token, .client = {}};
+  for (int count = 0; count < 5; ++count) answer(error("NOSCRIPT No matching script."));
+  const auto answers = store->renew_all(std::vector<RenewRequest>(2, renewal), 5s);
+  for (const RenewAnswer& refused : answers) {
+    EXPECT_EQ(std::get<Error>(refused).error_code(), ErrorCode::unsupported_server);
+  }
+}
+
 TEST_F(RedisStoreTest, GivesUpOnAServerThatForgetsAtOnce) {
   answer(error("NOSCRIPT No matching script."));
   answer(error("NOSCRIPT No matching script."));

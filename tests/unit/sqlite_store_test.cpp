@@ -9,9 +9,12 @@
 #include "support/forked_process.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
+#include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <variant>
 #include <vector>
 
 namespace workerid::tests {
@@ -20,6 +23,27 @@ namespace {
 using namespace std::chrono_literals;
 
 using SqliteStore = SqliteStoreTest;
+
+// How many transactions the log of an open database holds: frames that end one say how large the
+// database is then.
+std::size_t commits(const std::filesystem::path& database) {
+  std::ifstream file(database.string() + "-wal", std::ios::binary);
+  const std::string log{std::istreambuf_iterator<char>(file), {}};
+  const auto number = [&](std::size_t at) {
+    std::uint32_t value = 0;
+    for (std::size_t byte = at; byte < at + 4; ++byte) {
+      value = value << 8U | static_cast<unsigned char>(log.at(byte));
+    }
+    return value;
+  };
+  constexpr std::size_t header = 32;
+  constexpr std::size_t frame_header = 24;
+  std::size_t count = 0;
+  for (std::size_t frame = header; frame < log.size(); frame += frame_header + number(8)) {
+    if (number(frame + 4) != 0 && log.substr(frame + 8, 8) == log.substr(16, 8)) ++count;
+  }
+  return count;
+}
 
 mode_t permissions(const std::filesystem::path& path) {
   struct stat status {};
@@ -36,6 +60,40 @@ TEST_F(SqliteStore, FileAndFolderAreForThisUserAlone) {
   EXPECT_EQ(permissions(path.string() + "-shm"), 0600U);
   EXPECT_EQ(permissions(directory.path() / "state"), 0700U);
   EXPECT_EQ(permissions(directory.path() / "state" / "workerid"), 0700U);
+}
+
+TEST_F(SqliteStore, SeveralRenewalsAreOneTransaction) {
+  const auto store = open();
+  std::vector<RenewRequest> requests;
+  for (int count = 0; count < 20; ++count) {
+    const AcquireRequest acquisition = request();
+    const Grant grant = store->acquire(acquisition, timeout);
+    requests.push_back({"c", grant.worker_id, acquisition.token, Renewal::resume, {}});
+  }
+  requests[7].token = Token::random();  // refused
+  const std::size_t before = commits(path);
+  const auto answers = store->renew_all(requests, timeout);
+  EXPECT_EQ(commits(path), before + 1);
+  for (std::size_t index = 0; index < answers.size(); ++index) {
+    EXPECT_EQ(std::holds_alternative<Grant>(answers[index]), index != 7) << index;
+  }
+}
+
+// One record that cannot be read is one failure: the others are renewed.
+TEST_F(SqliteStore, ADamagedRecordFailsAloneAmongSeveralRenewals) {
+  const auto store = open();
+  std::vector<RenewRequest> requests;
+  for (int count = 0; count < 3; ++count) {
+    const AcquireRequest acquisition = request();
+    const Grant grant = store->acquire(acquisition, timeout);
+    requests.push_back({"c", grant.worker_id, acquisition.token, Renewal::held, {}});
+  }
+  run("UPDATE records SET epoch = 'no number' WHERE worker_id = " +
+      std::to_string(requests[1].worker_id));
+  const auto answers = store->renew_all(requests, timeout);
+  EXPECT_TRUE(std::holds_alternative<Grant>(answers.at(0)));
+  EXPECT_EQ(std::get<Error>(answers.at(1)).error_code(), ErrorCode::corrupt_record);
+  EXPECT_TRUE(std::holds_alternative<Grant>(answers.at(2)));
 }
 
 TEST_F(SqliteStore, PathIsTakenAsItStands) {

@@ -5,9 +5,14 @@
 
 #include <functional>
 #include <gtest/gtest.h>
+#include <memory>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <variant>
+#include <vector>
 
 namespace workerid::tests {
 namespace {
@@ -237,6 +242,64 @@ TEST(Store, ChildOfAForkIsRefused) {
   EXPECT_EQ(store.operations, 1);
 }
 
+// Renews by what the test says.
+class RenewsSo final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  std::function<std::vector<RenewAnswer>(std::span<const RenewRequest>)> renew_so;
+
+ private:
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        std::chrono::milliseconds) override {
+    return renew_so(requests);
+  }
+};
+
+ErrorCode code_of(const RenewAnswer& answer) {
+  return std::get<Error>(answer).error_code();
+}
+
+TEST(Store, RenewsOneAfterTheOtherWhereItCannotDoBetter) {
+  ScriptedStore store;
+  std::vector<RenewRequest> requests{renew_request(), renew_request(), renew_request()};
+  requests[1].token = {};
+  const std::vector<RenewAnswer> answers = store.renew_all(requests, 30s);
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_EQ(std::get<Grant>(answers[0]), store.grant);
+  EXPECT_EQ(code_of(answers[1]), ErrorCode::invalid_token);
+  EXPECT_EQ(std::get<Grant>(answers[2]), store.grant);
+  EXPECT_EQ(store.operations, 2) << "the wrong one never reaches the store";
+  expect_error(ErrorCode::invalid_argument, [&] { store.renew_all(requests, 0ms); });
+  EXPECT_TRUE(store.renew_all({}, 30s).empty());
+}
+
+TEST(Store, ChecksEveryAnswerToSeveralRenewals) {
+  RenewsSo store{std::make_shared<ScriptedStore>()};
+  const std::vector<RenewRequest> requests(3, renew_request());
+  const Grant good{5, 1, {10, 20}, 1s};
+  Grant wrong = good;
+  wrong.worker_id = 6;
+  store.renew_so = [&](auto) { return std::vector<RenewAnswer>{wrong, good}; };
+  std::vector<RenewAnswer> answers = store.renew_all(requests, 1s);
+  EXPECT_EQ(code_of(answers.at(0)), ErrorCode::corrupt_record);
+  EXPECT_EQ(std::get<Grant>(answers.at(1)), good);
+  EXPECT_EQ(code_of(answers.at(2)), ErrorCode::outcome_unknown) << "it was not answered";
+
+  store.renew_so = [&](auto) { return std::vector<RenewAnswer>(9, good); };
+  EXPECT_EQ(store.renew_all(requests, 1s).size(), 3U);
+
+  store.renew_so = [](auto) -> std::vector<RenewAnswer> {
+    throw Error(ErrorCode::unavailable, "away");
+  };
+  for (const RenewAnswer& answer : store.renew_all(requests, 1s)) {
+    EXPECT_EQ(code_of(answer), ErrorCode::unavailable);
+  }
+  store.renew_so = [](auto) -> std::vector<RenewAnswer> { throw std::runtime_error("odd"); };
+  answers = store.renew_all(requests, 1s);
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_EQ(code_of(answers.at(2)), ErrorCode::outcome_unknown);
+}
+
 TEST(ForwardingStore, PassesEverythingOn) {
   const auto scripted = std::make_shared<ScriptedStore>();
   ForwardingStore store{scripted};
@@ -246,7 +309,9 @@ TEST(ForwardingStore, PassesEverythingOn) {
   store.release(release_request(), 1s);
   EXPECT_FALSE(store.inspect("c", 1s).has_value());
   EXPECT_EQ(store.guarantee(1s).exclusivity, GuaranteeLevel::conditional);
-  EXPECT_EQ(scripted->operations, 6);
+  const std::vector<RenewRequest> requests(2, renew_request());
+  EXPECT_EQ(std::get<Grant>(store.renew_all(requests, 30s).at(1)), scripted->grant);
+  EXPECT_EQ(scripted->operations, 8);
   EXPECT_EQ(store.description(), "scripted:");
 }
 

@@ -8,7 +8,9 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace workerid::testing {
 
@@ -20,7 +22,8 @@ enum class Fault {
   unavailable,   ///< Not passed on; the caller hears `unavailable`.
 };
 
-/// Passes operations on to `next` with the faults it is told. Thread-safe.
+/// Passes operations on to `next` with the faults it is told. Each renewal of several counts, and
+/// meets its fault, as one by itself. Thread-safe.
 class FaultStore final : public ForwardingStore {
  public:
   explicit FaultStore(std::shared_ptr<Store> next);
@@ -41,6 +44,8 @@ class FaultStore final : public ForwardingStore {
  private:
   Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) override;
   Grant do_renew(const RenewRequest& request, std::chrono::milliseconds timeout) override;
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        std::chrono::milliseconds timeout) override;
   Grant do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) override;
   void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) override;
 

@@ -127,14 +127,36 @@ void Connection::demand(const std::vector<std::string>& words, Deadline deadline
 }
 
 RedisReply Connection::call(const std::vector<std::string>& words, Deadline deadline) {
+  const auto answer = call_all({&words, 1}, deadline).front();
+  if (const auto* error = std::get_if<Error>(&answer)) throw *error;
+  return std::get<RedisReply>(answer);
+}
+
+std::vector<std::variant<RedisReply, Error>> Connection::call_all(
+    std::span<const std::vector<std::string>> commands, Deadline deadline) {
+  std::string bytes;
+  std::vector<std::size_t> starts;
+  for (const std::vector<std::string>& words : commands) {
+    starts.push_back(bytes.size());
+    bytes += formatted(words);
+  }
+  std::vector<std::variant<RedisReply, Error>> answers;
   const std::uint64_t sent_before = socket_.bytes_sent();
   try {
-    return exchange(words, deadline);
+    send(bytes, deadline);
+    while (answers.size() < commands.size()) answers.emplace_back(receive(deadline));
   } catch (const ConnectionFailure& failure) {
-    const bool sent = socket_.bytes_sent() != sent_before;
-    throw Error(sent ? ErrorCode::outcome_unknown : ErrorCode::unavailable,
-                server_ + ": " + failure.what());
+    // Over TLS more bytes are sent than these: then one that was not sent may count as sent.
+    const std::uint64_t sent = socket_.bytes_sent() - sent_before;
+    for (std::size_t index = answers.size(); index < commands.size(); ++index) {
+      answers.emplace_back(
+          Error(starts[index] < sent ? ErrorCode::outcome_unknown : ErrorCode::unavailable,
+                server_ + ": " + failure.what()));
+    }
+  } catch (const Error& error) {
+    answers.resize(commands.size(), error);
   }
+  return answers;
 }
 
 RedisReply Connection::exchange(const std::vector<std::string>& words, Deadline deadline) {

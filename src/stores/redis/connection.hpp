@@ -11,8 +11,10 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 struct redisReader;
@@ -31,6 +33,12 @@ class Connection {
   /// `outcome_unknown` if something was, `unsupported_server` if the answer is not one of Redis.
   /// After an error the connection is of no more use.
   RedisReply call(const std::vector<std::string>& words, Deadline deadline);
+
+  /// Sends several commands in one write and returns what each came to. Those that were not sent at all
+  /// when it failed are `unavailable`. Few and short ones: the answers are read when all is sent.
+  /// After an error the connection is of no more use.
+  std::vector<std::variant<RedisReply, Error>> call_all(
+      std::span<const std::vector<std::string>> commands, Deadline deadline);
 
   /// True if it can serve another command: open as far as one can see, and nothing left unread.
   bool usable();

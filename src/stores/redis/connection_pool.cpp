@@ -14,6 +14,9 @@ using std::chrono::steady_clock;
 constexpr milliseconds shortest_pause{10};
 constexpr milliseconds longest_pause{1000};
 
+// Commands in one write. Their answers, a hundred bytes each, find room while nobody reads them.
+constexpr std::size_t most_at_once = 256;
+
 }  // namespace
 
 ConnectionPool::ConnectionPool(RedisUrl url) : url_(std::move(url)) {
@@ -27,6 +30,29 @@ RedisReply ConnectionPool::command(const std::vector<std::string>& words, millis
   const std::lock_guard lock(mutex_);
   idle_.push_back(std::move(connection));
   return reply;
+}
+
+std::vector<std::variant<RedisReply, Error>> ConnectionPool::commands(
+    std::span<const std::vector<std::string>> commands, milliseconds timeout) {
+  const Deadline deadline = deadline_after(timeout);
+  std::unique_ptr<Connection> connection = take(deadline);
+  std::vector<std::variant<RedisReply, Error>> answers;
+  while (answers.size() < commands.size()) {
+    const auto coming = commands.subspan(answers.size());
+    for (auto& answer :
+         connection->call_all(coming.first(std::min(coming.size(), most_at_once)), deadline)) {
+      answers.push_back(std::move(answer));
+    }
+    if (std::holds_alternative<Error>(answers.back())) {
+      answers.resize(commands.size(),
+                     Error(ErrorCode::unavailable,
+                           description() + ": the connection broke before the request"));
+      return answers;
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(connection));
+  return answers;
 }
 
 std::unique_ptr<Connection> ConnectionPool::take(Deadline deadline) {

@@ -16,7 +16,7 @@
 
 namespace workerid::detail::redis {
 
-/// As many connections as there are callers at once; each serves one command at a time and is kept
+/// As many connections as there are callers at once; each serves one caller at a time and is kept
 /// for the next. After a failure to connect, calls fail at once for a while, which grows from 10 ms
 /// to 1 s: a server that comes back is not stormed, and callers are not held up by one that is away.
 /// Thread-safe.
@@ -27,6 +27,9 @@ class ConnectionPool final : public RedisConnection {
 
   RedisReply command(const std::vector<std::string>& words,
                      std::chrono::milliseconds timeout) override;
+  std::vector<std::variant<RedisReply, Error>> commands(
+      std::span<const std::vector<std::string>> commands,
+      std::chrono::milliseconds timeout) override;
   std::string description() const override { return url_.description(); }
 
  private:

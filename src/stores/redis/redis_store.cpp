@@ -269,12 +269,30 @@ class RedisStore final : public Store {
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
-    const Words words{detail::redis::packed_id(request.worker_id), lease_word(request.token),
-                      renewal_word(request.renewal), packed(request.client)};
     const Deadline deadline = detail::redis::deadline_after(timeout);
-    const Answer answer = run(detail::redis::renew_script, request.cluster, words, deadline);
-    if (!answer.grant()) refuse_lease(answer, request.cluster, request.worker_id);
-    return noted(*answer.grant(), request.cluster, deadline);
+    return renewed(
+        run(detail::redis::renew_script, request.cluster, renew_words(request), deadline), request,
+        deadline);
+  }
+
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        milliseconds timeout) override {
+    const Deadline deadline = detail::redis::deadline_after(timeout);
+    const Script& script = detail::redis::renew_script;
+    std::vector<Words> commands;
+    for (const RenewRequest& request : requests) {
+      commands.push_back(script_words(script, request.cluster, renew_words(request)));
+    }
+    const auto replies = run_all(script, std::move(commands), deadline);
+    std::vector<RenewAnswer> answers;
+    for (std::size_t index = 0; index < requests.size(); ++index) {
+      try {
+        answers.emplace_back(renewed(answer_in(replies[index]), requests[index], deadline));
+      } catch (const Error& error) {
+        answers.emplace_back(error);
+      }
+    }
+    return answers;
   }
 
   Grant do_restore(const RestoreRequest& request, milliseconds timeout) override {
@@ -373,14 +391,98 @@ class RedisStore final : public Store {
             .released = row.number(6) != 0};
   }
 
-  // One round trip; two when the server has not seen the script since it started.
-  Answer run(const Script& script, const std::string& cluster, const Words& arguments,
-             Deadline deadline) {
+  static Words renew_words(const RenewRequest& request) {
+    return {detail::redis::packed_id(request.worker_id), lease_word(request.token),
+            renewal_word(request.renewal), packed(request.client)};
+  }
+
+  Grant renewed(const Answer& answer, const RenewRequest& request, Deadline deadline) {
+    if (!answer.grant()) refuse_lease(answer, request.cluster, request.worker_id);
+    return noted(*answer.grant(), request.cluster, deadline);
+  }
+
+  static Words script_words(const Script& script, const std::string& cluster,
+                            const Words& arguments) {
     Words words{"EVALSHA", std::string{script.sha1}};
     const Words names = keys(cluster);
     words.push_back(std::to_string(names.size()));
     append(words, names);
     append(words, arguments);
+    return words;
+  }
+
+  using Reply = std::variant<RedisReply, Error>;
+
+  // One round trip for all, as far as the connection sends them together; two more when the server
+  // has not seen the script since it started: one request brings it along for the others.
+  std::vector<Reply> run_all(const Script& script, std::vector<Words> commands, Deadline deadline) {
+    std::vector<Reply> replies = send_all(commands, deadline);
+    std::vector<std::size_t> unknown = unknown_script_in(replies);
+    while (!unknown.empty()) {
+      Words& first = commands[unknown.front()];
+      first[0] = "EVAL";
+      first[1] = script.text;
+      replies[unknown.front()] = send_all({&first, 1}, deadline).front();
+      std::vector<Words> others;
+      for (std::size_t index = 1; index < unknown.size(); ++index) {
+        others.push_back(commands[unknown[index]]);
+      }
+      const std::vector<Reply> again = send_all(others, deadline);
+      for (std::size_t index = 0; index < again.size(); ++index) {
+        replies[unknown[index + 1]] = again[index];
+      }
+      std::vector<std::size_t> still;
+      for (const std::size_t index : unknown_script_in(again)) still.push_back(unknown[index + 1]);
+      unknown = std::move(still);
+    }
+    return replies;
+  }
+
+  static std::vector<std::size_t> unknown_script_in(const std::vector<Reply>& replies) {
+    std::vector<std::size_t> places;
+    for (std::size_t index = 0; index < replies.size(); ++index) {
+      const auto* reply = std::get_if<RedisReply>(&replies[index]);
+      const auto* error = reply == nullptr ? nullptr : error_in(*reply);
+      if (error && detail::redis::is_unknown_script(error->text)) places.push_back(index);
+    }
+    return places;
+  }
+
+  // One reply for each command, whatever the connection returns or throws.
+  std::vector<Reply> send_all(std::span<const Words> commands, Deadline deadline) {
+    if (commands.empty()) return {};
+    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    if (left <= milliseconds::zero()) return std::vector<Reply>(commands.size(), too_late());
+    try {
+      std::vector<Reply> replies = connection_->commands(commands, left);
+      replies.resize(commands.size(), Error(ErrorCode::outcome_unknown,
+                                            description() + ": a command was not answered"));
+      return replies;
+    } catch (const Error& error) {
+      return std::vector<Reply>(commands.size(), error);
+    }
+  }
+
+  Answer answer_in(const Reply& reply) const {
+    if (const auto* error = std::get_if<Error>(&reply)) throw *error;
+    return answer_in(std::get<RedisReply>(reply));
+  }
+
+  Answer answer_in(const RedisReply& reply) const {
+    if (const auto* error = error_in(reply)) {
+      throw detail::redis::server_error(description(), error->text);
+    }
+    return {reply, description()};
+  }
+
+  Error too_late() const {
+    return {ErrorCode::unavailable, description() + ": the time was over before the request"};
+  }
+
+  // One round trip; two when the server has not seen the script since it started.
+  Answer run(const Script& script, const std::string& cluster, const Words& arguments,
+             Deadline deadline) {
+    Words words = script_words(script, cluster, arguments);
     RedisReply reply = send(words, deadline);
     if (const auto* error = error_in(reply);
         error && detail::redis::is_unknown_script(error->text)) {
@@ -388,10 +490,7 @@ class RedisStore final : public Store {
       words[1] = script.text;
       reply = send(words, deadline);
     }
-    if (const auto* error = error_in(reply)) {
-      throw detail::redis::server_error(description(), error->text);
-    }
-    return {reply, description()};
+    return answer_in(reply);
   }
 
   // A script that does nothing. In the server's script cache, which FLUSHALL and eviction leave alone
@@ -433,9 +532,7 @@ class RedisStore final : public Store {
 
   RedisReply send(const Words& words, Deadline deadline) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    if (left <= milliseconds::zero()) {
-      throw Error(ErrorCode::unavailable, description() + ": the time was over before the request");
-    }
+    if (left <= milliseconds::zero()) throw too_late();
     return connection_->command(words, left);
   }
 
@@ -449,6 +546,25 @@ class RedisStore final : public Store {
 };
 
 }  // namespace
+
+std::vector<std::variant<RedisReply, Error>> RedisConnection::commands(
+    std::span<const std::vector<std::string>> commands, milliseconds timeout) {
+  const Deadline deadline = detail::redis::deadline_after(timeout);
+  std::vector<std::variant<RedisReply, Error>> answers;
+  for (const Words& words : commands) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    try {
+      if (left <= milliseconds::zero()) {
+        throw Error(ErrorCode::unavailable,
+                    description() + ": the time was over before the request");
+      }
+      answers.emplace_back(command(words, left));
+    } catch (const Error& error) {
+      answers.emplace_back(error);
+    }
+  }
+  return answers;
+}
 
 std::shared_ptr<Store> open_redis_store(std::string_view url) {
   return open_redis_store(

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace workerid {
@@ -100,6 +102,10 @@ class Connections {
   std::vector<std::shared_ptr<SharedFile>> files_;
 };
 
+// Renewals in one transaction: so many that the commit, which waits for the disk, weighs little, and
+// so few that other processes get their turn.
+constexpr std::size_t most_at_once = 512;
+
 BootTime deadline_after(milliseconds timeout) {
   constexpr milliseconds longest = std::chrono::hours{24};
   return BootClock::now() + std::min(timeout, longest);
@@ -151,10 +157,34 @@ class Operation {
 
   // Writes what was decided, and answers it.
   Grant write(const std::string& cluster, const rules::Decision& decision) {
-    records().save(cluster, decision.cluster);
-    if (decision.record) records().save(cluster, *decision.record);
+    save(cluster, decision);
     commit();
     return decision.answer();
+  }
+
+  // Decides and writes, without a commit. A refusal is an answer; the file's failure is thrown.
+  RenewAnswer renew(const RenewRequest& request) {
+    const auto cluster = records().cluster(request.cluster);
+    const auto record = records().find(request.cluster, request.worker_id);
+    const rules::StoreTime now = time();
+    const rules::History past = history();
+    const auto decided = [&]() -> std::variant<rules::Decision, Error> {
+      try {
+        return rules::renew(cluster, request, record, now, past);
+      } catch (const Error& refusal) {
+        return refusal;
+      }
+    }();
+    if (const auto* refusal = std::get_if<Error>(&decided)) return *refusal;
+    const auto& decision = std::get<rules::Decision>(decided);
+    save(request.cluster, decision);
+    if (decision.refusal) return *decision.refusal;
+    return decision.answer();
+  }
+
+  void save(const std::string& cluster, const rules::Decision& decision) {
+    records().save(cluster, decision.cluster);
+    if (decision.record) records().save(cluster, *decision.record);
   }
 
  private:
@@ -188,12 +218,57 @@ class SqliteStore final : public Store {
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
-    Operation operation = begin(Access::write, timeout);
-    Records& records = operation.records();
-    return operation.write(request.cluster,
-                           rules::renew(records.cluster(request.cluster), request,
-                                        records.find(request.cluster, request.worker_id),
-                                        operation.time(), operation.history()));
+    const RenewAnswer answer = renew_together({&request, 1}, deadline_after(timeout)).front();
+    if (const auto* error = std::get_if<Error>(&answer)) throw *error;
+    return std::get<Grant>(answer);
+  }
+
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        milliseconds timeout) override {
+    const BootTime deadline = deadline_after(timeout);
+    std::vector<RenewAnswer> answers;
+    while (answers.size() < requests.size()) {
+      const auto coming = requests.subspan(answers.size());
+      for (RenewAnswer& answer :
+           renew_together(coming.first(std::min(coming.size(), most_at_once)), deadline)) {
+        answers.push_back(std::move(answer));
+      }
+    }
+    return answers;
+  }
+
+  // In one transaction. Where the file fails for one of them, each goes by itself.
+  std::vector<RenewAnswer> renew_together(std::span<const RenewRequest> requests,
+                                          BootTime deadline) {
+    std::vector<RenewAnswer> answers;
+    try {
+      Operation operation = begin(Access::write, deadline);
+      if (renew_in(operation, requests, answers)) {
+        operation.commit();
+        return answers;
+      }
+    } catch (const Error& error) {
+      return std::vector<RenewAnswer>(requests.size(), error);
+    }
+    answers.clear();
+    for (std::size_t index = 0; index < requests.size(); ++index) {
+      answers.push_back(renew_together(requests.subspan(index, 1), deadline).front());
+    }
+    return answers;
+  }
+
+  // False if one of several could not be read or written: nothing of the transaction may stay.
+  static bool renew_in(Operation& operation, std::span<const RenewRequest> requests,
+                       std::vector<RenewAnswer>& answers) {
+    for (const RenewRequest& request : requests) {
+      try {
+        answers.push_back(operation.renew(request));
+      } catch (const Error&) {
+        if (requests.size() == 1) throw;
+        return false;
+      }
+    }
+    return true;
   }
 
   Grant do_restore(const RestoreRequest& request, milliseconds timeout) override {
@@ -239,7 +314,14 @@ class SqliteStore final : public Store {
   }
 
   Operation begin(Access access, milliseconds timeout) const {
-    return {*shared_, path_, description(), *clock_, access, deadline_after(timeout)};
+    return begin(access, deadline_after(timeout));
+  }
+
+  Operation begin(Access access, BootTime deadline) const {
+    if (BootClock::now() >= deadline) {
+      throw Error(ErrorCode::unavailable, description() + ": the time was over before the request");
+    }
+    return {*shared_, path_, description(), *clock_, access, deadline};
   }
 
   std::filesystem::path path_;
