@@ -83,6 +83,8 @@ class LeaseFile {
   void end_all_leases(std::chrono::milliseconds lost);
 
   std::filesystem::path path_;
+  std::filesystem::path log_path_;
+  std::filesystem::path shared_memory_path_;
   bool had_log_;  // before it was opened
   FileIdentity identity_;
   Machine machine_;
