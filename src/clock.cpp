@@ -8,24 +8,34 @@ namespace workerid {
 
 namespace {
 
-std::chrono::nanoseconds read_clock(clockid_t id) noexcept {
-  timespec time{};
+timespec read_clock(clockid_t id) noexcept {
+  timespec time;
   ::clock_gettime(id, &time);
-  return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+  return time;
+}
+
+BootTime boot_time() noexcept {
+  const timespec time = read_clock(CLOCK_BOOTTIME);
+  return BootTime{std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec}};
+}
+
+WallTime wall_time() noexcept {
+  const timespec time = read_clock(CLOCK_REALTIME);
+  // Cheaper to divide than the whole, and the kernel never makes it negative.
+  const auto nanoseconds = static_cast<std::uint32_t>(time.tv_nsec);
+  return WallTime{std::chrono::seconds{time.tv_sec} +
+                  std::chrono::milliseconds{nanoseconds / 1'000'000U}};
 }
 
 class MachineClock final : public Clock {
  public:
-  Moment now() const noexcept override {
-    return {BootClock::now(), WallTime{std::chrono::duration_cast<std::chrono::milliseconds>(
-                                  read_clock(CLOCK_REALTIME))}};
-  }
+  Moment now() const noexcept override { return {boot_time(), wall_time()}; }
 
   void wait_until(Wakeup& wakeup, BootTime deadline) override {
     // The kernel's timed waits stop while the machine is suspended: look again now and then, so
     // that a renewal due meanwhile goes out soon after waking.
     constexpr std::chrono::nanoseconds longest = std::chrono::seconds{5};
-    const auto time = deadline - BootClock::now();
+    const auto time = deadline - boot_time();
     if (time > std::chrono::nanoseconds::zero()) wakeup.wait_for(std::min(time, longest));
   }
 };
@@ -33,7 +43,7 @@ class MachineClock final : public Clock {
 }  // namespace
 
 BootTime BootClock::now() noexcept {
-  return BootTime{read_clock(CLOCK_BOOTTIME)};
+  return boot_time();
 }
 
 void Wakeup::notify() {

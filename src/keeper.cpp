@@ -167,13 +167,6 @@ void LeaseControl::publish() {
   state_.store(machine_.state(), std::memory_order_release);
 }
 
-bool LeaseControl::held() const noexcept {
-  const BootTime boot_deadline = boot_deadline_.load(std::memory_order_acquire);
-  const WallTime wall_deadline = wall_deadline_.load(std::memory_order_acquire);
-  const LeaseMachine::Validity validity{boot_deadline, wall_deadline};
-  return !forked() && validity.covers(clock_->now());  // G1, G2, G11
-}
-
 Lease::State LeaseControl::state() const noexcept {
   if (forked()) return Lease::State::forked;
   switch (state_.load(std::memory_order_acquire)) {

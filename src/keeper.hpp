@@ -61,7 +61,13 @@ class LeaseControl {
                std::shared_ptr<void> claim);
 
   bool forked() const noexcept { return fork_guard_.forked(); }
-  bool held() const noexcept;
+  // Asked at every use: inline, and without a lock, an allocation or a write.
+  bool held() const noexcept {
+    const BootTime boot_deadline = boot_deadline_.load(std::memory_order_acquire);
+    const WallTime wall_deadline = wall_deadline_.load(std::memory_order_acquire);
+    const LeaseMachine::Validity validity{boot_deadline, wall_deadline};
+    return !forked() && validity.covers(clock_->now());  // G1, G2, G11
+  }
   Lease::State state() const noexcept;
 
   const std::string& cluster() const noexcept { return origin_.cluster; }

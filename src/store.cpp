@@ -148,21 +148,23 @@ WorkerId ClusterView::count(LeaseState state) const noexcept {
 
 void check_cluster_name(std::string_view cluster) {
   constexpr std::size_t longest = 100;
-  std::string shown{cluster};
-  std::replace_if(
-      shown.begin(), shown.end(), [](char character) { return character < ' ' || character > '~'; },
-      '?');
-  const std::string quoted = "the cluster's name \"" + shown + "\"";
+  const auto quoted = [cluster] {
+    std::string shown{cluster};
+    std::replace_if(
+        shown.begin(), shown.end(),
+        [](char character) { return character < ' ' || character > '~'; }, '?');
+    return "the cluster's name \"" + shown + "\"";
+  };
   if (cluster.empty()) refuse("the cluster's name is empty; give it 1 to 100 characters");
   if (cluster.size() > longest) {
-    refuse(quoted + " has " + std::to_string(cluster.size()) + " characters; at most " +
+    refuse(quoted() + " has " + std::to_string(cluster.size()) + " characters; at most " +
            std::to_string(longest) + " are allowed");
   }
   constexpr std::string_view allowed =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-:/";
   const std::size_t wrong = cluster.find_first_not_of(allowed);
   if (wrong != std::string_view::npos) {
-    refuse(quoted + " has a wrong character at position " + std::to_string(wrong + 1) +
+    refuse(quoted() + " has a wrong character at position " + std::to_string(wrong + 1) +
            "; letters, digits and . _ - : / are allowed");
   }
 }

@@ -98,6 +98,29 @@ Database::Database(const std::string& path, std::string name, BootTime deadline)
   sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   run("PRAGMA synchronous = FULL", "look into the file");
+  begin_to_read_ = prepare("BEGIN");
+  begin_to_write_ = prepare("BEGIN IMMEDIATE");
+  commit_ = prepare("COMMIT");
+  roll_back_ = prepare("ROLLBACK");
+}
+
+Database::PreparedStatement Database::prepare(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  const int result = sqlite3_prepare_v3(connection(), sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (result != SQLITE_OK) throw error(result, "prepare \"" + std::string{sql} + "\"");
+  return PreparedStatement{statement};
+}
+
+// Of a statement without values or rows.
+int Database::step(const PreparedStatement& statement) noexcept {
+  sqlite3_step(statement.get());
+  return sqlite3_reset(statement.get());
+}
+
+void Database::begin(Access access) {
+  const int result = step(access == Access::write ? begin_to_write_ : begin_to_read_);
+  if (result != SQLITE_OK) throw error(result, "begin a transaction");
 }
 
 void Database::run(const char* sql, std::string_view doing) {
@@ -128,12 +151,17 @@ void Database::use_wal() {
 }
 
 void Database::commit() {
-  const int result = sqlite3_exec(connection_.get(), "COMMIT", nullptr, nullptr, nullptr);
+  const int result = step(commit_);
   if (result == SQLITE_OK) return;
   if (primary(result) == SQLITE_FULL) throw error(result, "commit");
   // G5: the log may hold the whole transaction although making it durable failed.
   failed_ = true;
   throw Error(ErrorCode::outcome_unknown, failure(result, "commit"));
+}
+
+void Database::roll_back() noexcept {
+  // SQLite has rolled back by itself after some errors. A failure is seen by `ready`.
+  if (in_transaction()) step(roll_back_);
 }
 
 void Database::close_without_writing() noexcept {
@@ -172,7 +200,7 @@ int Database::out_of_time(void* database) noexcept {
 bool Database::wait(int attempts) {
   const nanoseconds left = deadline_ - BootClock::now();
   if (left <= nanoseconds::zero()) return false;
-  const auto longest_us = 200 * (1 + static_cast<unsigned>(std::min(attempts, 24)));
+  const auto longest_us = 100 * (1 + static_cast<unsigned>(std::min(attempts, 24)));
   const microseconds pause{longest_us / 4 + random_() % longest_us};
   std::this_thread::sleep_for(std::min<nanoseconds>(left, pause));
   return true;
@@ -213,14 +241,8 @@ int Rows::checked_column(int type) {
   return column;
 }
 
-Statement::Statement(Database& database, std::string_view sql) : database_(database) {
-  sqlite3_stmt* statement = nullptr;
-  const int result =
-      sqlite3_prepare_v3(database.connection(), sql.data(), static_cast<int>(sql.size()),
-                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-  statement_.reset(statement);
-  if (result != SQLITE_OK) throw database.error(result, "prepare \"" + std::string{sql} + "\"");
-}
+Statement::Statement(Database& database, std::string_view sql)
+    : database_(database), statement_(database.prepare(sql)) {}
 
 void Statement::bind(int index, std::int64_t value) {
   const int result = sqlite3_bind_int64(statement_.get(), index, value);
@@ -234,14 +256,11 @@ void Statement::bind(int index, const std::string& value) {
 }
 
 Transaction::Transaction(Database& database, Access access) : database_(database) {
-  database_.run(access == Access::write ? "BEGIN IMMEDIATE" : "BEGIN", "begin a transaction");
+  database_.begin(access);
 }
 
 Transaction::~Transaction() {
-  // SQLite has rolled back by itself after some errors. A failure is seen by `Database::ready`.
-  if (database_.in_transaction()) {
-    sqlite3_exec(database_.connection(), "ROLLBACK", nullptr, nullptr, nullptr);
-  }
+  database_.roll_back();
 }
 
 }  // namespace workerid::detail::sqlite

@@ -16,6 +16,8 @@
 
 namespace workerid::detail::sqlite {
 
+enum class Access { read, write };
+
 /// One connection to a database file. Every statement ends by the deadline that was set last (G10),
 /// and a failure is a `workerid::Error` that says what to do. Use from one thread at a time.
 class Database {
@@ -26,6 +28,9 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   void set_deadline(BootTime deadline) noexcept { deadline_ = deadline; }
+
+  /// Starts a transaction, to write or only to read; see `Transaction`.
+  void begin(Access access);
 
   /// Runs one or several statements without values or rows. `doing` completes "cannot …".
   void run(const char* sql, std::string_view doing);
@@ -51,11 +56,23 @@ class Database {
   /// Ends the transaction; see `Transaction::commit`.
   void commit();
 
+  /// Undoes the transaction, if there is one.
+  void roll_back() noexcept;
+
  private:
+  friend class Statement;
+
   struct Close {
     void operator()(sqlite3* connection) const noexcept { sqlite3_close_v2(connection); }
   };
 
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+  };
+  using PreparedStatement = std::unique_ptr<sqlite3_stmt, Finalize>;
+
+  PreparedStatement prepare(std::string_view sql);
+  static int step(const PreparedStatement& statement) noexcept;
   static int wait_for_lock(void* database, int attempts) noexcept;
   static int out_of_time(void* database) noexcept;
   bool wait(int attempts);
@@ -66,6 +83,10 @@ class Database {
   bool failed_ = false;
   std::minstd_rand random_;
   std::unique_ptr<sqlite3, Close> connection_;
+  PreparedStatement begin_to_read_;
+  PreparedStatement begin_to_write_;
+  PreparedStatement commit_;
+  PreparedStatement roll_back_;
 };
 
 class Statement;
@@ -117,18 +138,12 @@ class Statement {
  private:
   friend class Rows;
 
-  struct Finalize {
-    void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
-  };
-
   void bind(int index, std::int64_t value);
   void bind(int index, const std::string& value);
 
   Database& database_;
-  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+  Database::PreparedStatement statement_;
 };
-
-enum class Access { read, write };
 
 /// A transaction; rolled back unless it was committed. One to write excludes all other writers from
 /// its start, so what it read stays true until it commits.

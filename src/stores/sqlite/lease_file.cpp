@@ -35,18 +35,21 @@ std::filesystem::path beside(const std::filesystem::path& path, const char* suff
 LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name, BootTime deadline,
                      milliseconds now, std::optional<milliseconds> former_use)
     : path_(path),
-      had_log_(identity_of(beside(path, "-wal")).has_value()),
+      log_path_(beside(path, "-wal")),
+      shared_memory_path_(beside(path, "-shm")),
+      had_log_(identity_of(log_path_).has_value()),
       identity_(make_file(path)),
       machine_(this_machine()),
       database_(path.string(), name, deadline),
       records_(set_up(now, former_use)),
       side_files_(present_side_files()),
-      select_stored_(database_, select_stored) {
+      select_stored_(database_, select_stored),
+      turnstile_(path.parent_path()) {
   check_current();
 }
 
 LeaseFile::SideFiles LeaseFile::present_side_files() const {
-  return {identity_of(beside(path_, "-wal")), identity_of(beside(path_, "-shm"))};
+  return {identity_of(log_path_), identity_of(shared_memory_path_)};
 }
 
 bool LeaseFile::current() const {
@@ -73,7 +76,7 @@ void LeaseFile::check_replacement() const {
               database_.name() +
                   ": the file was replaced while it was in use, and the log of the "
                   "former one is still there; end all processes that use it, remove " +
-                  beside(path_, "-wal").string() + " and the -shm beside it, and start them again");
+                  log_path_.string() + " and the -shm beside it, and start them again");
 }
 
 void LeaseFile::check_machine() {

@@ -7,6 +7,7 @@
 #include "local_file.hpp"
 #include "machine.hpp"
 #include "records.hpp"
+#include "turnstile.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -51,6 +52,7 @@ class LeaseFile {
 
   Database& database() noexcept { return database_; }
   Records& records() noexcept { return records_; }
+  Turnstile& turnstile() noexcept { return turnstile_; }
 
  private:
   // Those that SQLite keeps beside the file in WAL mode.
@@ -83,6 +85,8 @@ class LeaseFile {
   void end_all_leases(std::chrono::milliseconds lost);
 
   std::filesystem::path path_;
+  std::filesystem::path log_path_;
+  std::filesystem::path shared_memory_path_;
   bool had_log_;  // before it was opened
   FileIdentity identity_;
   Machine machine_;
@@ -91,6 +95,7 @@ class LeaseFile {
   SideFiles side_files_;
   Statement select_stored_;
   Stored stored_;
+  Turnstile turnstile_;
 };
 
 }  // namespace workerid::detail::sqlite

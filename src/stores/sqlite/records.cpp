@@ -82,6 +82,11 @@ Records::Records(Database& database)
               " first_reserved_ms = excluded.first_reserved_ms,"
               " last_reserved_ms = excluded.last_reserved_ms, released = excluded.released,"
               " incarnation_began = excluded.incarnation_began"),
+      // SQLite writes an index anew for every column of it that is set, changed or not.
+      extend_record_(database,
+                     "UPDATE records SET epoch = ?3, lease_end_ms = ?4, free_at_ms = ?5,"
+                     " first_reserved_ms = ?6, last_reserved_ms = ?7, released = ?8,"
+                     " incarnation_began = ?9 WHERE cluster = ?1 AND worker_id = ?2"),
       forget_instance_(database,
                        "DELETE FROM instances WHERE cluster = ?1 AND worker_id = ?2 AND instance ="
                        " (SELECT instance FROM records WHERE cluster = ?1 AND worker_id = ?2)"
@@ -149,14 +154,25 @@ void Records::save(const std::string& cluster, const rules::Cluster& value) {
                     value.hold_back_until.count(), value.lost_timestamps_ms);
 }
 
-void Records::save(const std::string& cluster, const rules::Record& record) {
-  forget_instance_.run(cluster, record.worker_id, record.instance);
-  save_record_.run(cluster, record.worker_id, record.token.text(),
-                   static_cast<std::int64_t>(record.epoch), record.instance, record.owner,
-                   record.lease_end.count(), record.free_at.count(), record.reserved.first_ms,
-                   record.reserved.last_ms, std::int64_t{record.released},
-                   static_cast<std::int64_t>(record.incarnation_began));
-  if (!record.instance.empty()) save_instance_.run(cluster, record.instance, record.worker_id);
+void Records::save(const std::string& cluster, const rules::Record& record,
+                   const std::optional<rules::Record>& former) {
+  const bool same_instance = former && former->instance == record.instance;
+  const bool same_lease = same_instance && former->token == record.token;
+  if (former && !same_instance) forget_instance_.run(cluster, record.worker_id, record.instance);
+  const auto epoch = static_cast<std::int64_t>(record.epoch);
+  const auto incarnation_began = static_cast<std::int64_t>(record.incarnation_began);
+  if (same_lease && former->owner == record.owner) {
+    extend_record_.run(cluster, record.worker_id, epoch, record.lease_end.count(),
+                       record.free_at.count(), record.reserved.first_ms, record.reserved.last_ms,
+                       std::int64_t{record.released}, incarnation_began);
+  } else {
+    save_record_.run(cluster, record.worker_id, record.token.text(), epoch, record.instance,
+                     record.owner, record.lease_end.count(), record.free_at.count(),
+                     record.reserved.first_ms, record.reserved.last_ms,
+                     std::int64_t{record.released}, incarnation_began);
+  }
+  // The ID of its latest lease, whichever was renewed last.
+  if (!same_lease && !record.instance.empty()) save_instance_.run(cluster, record.instance, record.worker_id);
 }
 
 }  // namespace workerid::detail::sqlite

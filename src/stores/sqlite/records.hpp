@@ -26,7 +26,10 @@ class Records {
   std::vector<rules::Record> all(const std::string& cluster);
 
   void save(const std::string& cluster, const rules::Cluster& value);
-  void save(const std::string& cluster, const rules::Record& record);
+  /// `former` is what the file has of this worker ID, nothing if it has no record: what has not
+  /// changed is not written again.
+  void save(const std::string& cluster, const rules::Record& record,
+            const std::optional<rules::Record>& former);
 
  private:
   Database& database_;
@@ -38,6 +41,7 @@ class Records {
   Statement all_;
   Statement save_cluster_;
   Statement save_record_;
+  Statement extend_record_;
   Statement forget_instance_;
   Statement save_instance_;
 };

@@ -111,6 +111,20 @@ BootTime deadline_after(milliseconds timeout) {
   return BootClock::now() + std::min(timeout, longest);
 }
 
+// A writer's turn to wait for the file's lock, from the turnstile on until the lock is got.
+class Turn {
+ public:
+  Turn(LeaseFile& file, Access access, BootTime deadline) : file_(file) {
+    if (access == Access::write) file_.turnstile().enter(deadline);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { file_.turnstile().leave(); }
+
+ private:
+  LeaseFile& file_;
+};
+
 // One transaction of a store; undone unless it was committed.
 class Operation {
  public:
@@ -138,6 +152,7 @@ class Operation {
     shared.last_use = time().now;
     file_ = file.get();
     file_->database().set_deadline(deadline);
+    const Turn turn(*file_, access, deadline);
     transaction_.emplace(file_->database(), access);
     file_->check_machine();
     file_->check_current();
@@ -155,9 +170,11 @@ class Operation {
 
   void commit() { transaction_->commit(); }
 
-  // Writes what was decided, and answers it.
-  Grant write(const std::string& cluster, const rules::Decision& decision) {
-    save(cluster, decision);
+  // Writes what was decided of `cluster`, as it was read and of which `former` is the record, and
+  // answers it.
+  Grant write(const std::string& name, const std::optional<rules::Cluster>& cluster,
+              const std::optional<rules::Record>& former, const rules::Decision& decision) {
+    save(name, cluster, former, decision);
     commit();
     return decision.answer();
   }
@@ -177,14 +194,15 @@ class Operation {
     }();
     if (const auto* refusal = std::get_if<Error>(&decided)) return *refusal;
     const auto& decision = std::get<rules::Decision>(decided);
-    save(request.cluster, decision);
+    save(request.cluster, cluster, record, decision);
     if (decision.refusal) return *decision.refusal;
     return decision.answer();
   }
 
-  void save(const std::string& cluster, const rules::Decision& decision) {
-    records().save(cluster, decision.cluster);
-    if (decision.record) records().save(cluster, *decision.record);
+  void save(const std::string& name, const std::optional<rules::Cluster>& cluster,
+            const std::optional<rules::Record>& former, const rules::Decision& decision) {
+    if (decision.cluster != cluster) records().save(name, decision.cluster);
+    if (decision.record) records().save(name, *decision.record, former);
   }
 
  private:
@@ -212,9 +230,10 @@ class SqliteStore final : public Store {
     Operation operation = begin(Access::write, timeout);
     Records& records = operation.records();
     const auto cluster = records.cluster(request.cluster);
-    return operation.write(request.cluster,
-                           rules::acquire(cluster, request, records.candidates(request, cluster),
-                                          operation.time(), operation.history()));
+    const rules::Candidates candidates = records.candidates(request, cluster);
+    const rules::Decision decision =
+        rules::acquire(cluster, request, candidates, operation.time(), operation.history());
+    return operation.write(request.cluster, cluster, granted_of(candidates, decision), decision);
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
@@ -274,21 +293,33 @@ class SqliteStore final : public Store {
   Grant do_restore(const RestoreRequest& request, milliseconds timeout) override {
     Operation operation = begin(Access::write, timeout);
     Records& records = operation.records();
-    return operation.write(request.cluster,
-                           rules::restore(records.cluster(request.cluster), request,
-                                          records.find(request.cluster, request.grant.worker_id),
-                                          operation.time(), operation.history()));
+    const auto cluster = records.cluster(request.cluster);
+    const auto record = records.find(request.cluster, request.grant.worker_id);
+    return operation.write(
+        request.cluster, cluster, record,
+        rules::restore(cluster, request, record, operation.time(), operation.history()));
   }
 
   void do_release(const ReleaseRequest& request, milliseconds timeout) override {
     Operation operation = begin(Access::write, timeout);
     Records& records = operation.records();
+    const auto record = records.find(request.cluster, request.worker_id);
     const auto released =
-        rules::release(records.cluster(request.cluster), request,
-                       records.find(request.cluster, request.worker_id), operation.time());
+        rules::release(records.cluster(request.cluster), request, record, operation.time());
     if (!released) return;
-    records.save(request.cluster, *released);
+    records.save(request.cluster, *released, record);
     operation.commit();
+  }
+
+  // What was read of the record that was decided about; nothing if it is new.
+  static std::optional<rules::Record> granted_of(const rules::Candidates& candidates,
+                                                 const rules::Decision& decision) {
+    if (!decision.record) return std::nullopt;
+    for (const auto* candidate :
+         {&candidates.same_token, &candidates.same_instance, &candidates.longest_free}) {
+      if (*candidate && (*candidate)->worker_id == decision.record->worker_id) return *candidate;
+    }
+    return std::nullopt;
   }
 
   std::optional<ClusterView> do_inspect(const std::string& cluster, milliseconds timeout) override {
