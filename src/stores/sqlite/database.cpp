@@ -200,7 +200,7 @@ int Database::out_of_time(void* database) noexcept {
 bool Database::wait(int attempts) {
   const nanoseconds left = deadline_ - BootClock::now();
   if (left <= nanoseconds::zero()) return false;
-  const auto longest_us = 100 * (1 + static_cast<unsigned>(std::min(attempts, 24)));
+  const auto longest_us = 200 * (1 + static_cast<unsigned>(std::min(attempts, 24)));
   const microseconds pause{longest_us / 4 + random_() % longest_us};
   std::this_thread::sleep_for(std::min<nanoseconds>(left, pause));
   return true;

@@ -43,8 +43,7 @@ LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name,
       database_(path.string(), name, deadline),
       records_(set_up(now, former_use)),
       side_files_(present_side_files()),
-      select_stored_(database_, select_stored),
-      turnstile_(path.parent_path()) {
+      select_stored_(database_, select_stored) {
   check_current();
 }
 

@@ -7,7 +7,6 @@
 #include "local_file.hpp"
 #include "machine.hpp"
 #include "records.hpp"
-#include "turnstile.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -52,7 +51,6 @@ class LeaseFile {
 
   Database& database() noexcept { return database_; }
   Records& records() noexcept { return records_; }
-  Turnstile& turnstile() noexcept { return turnstile_; }
 
  private:
   // Those that SQLite keeps beside the file in WAL mode.
@@ -95,7 +93,6 @@ class LeaseFile {
   SideFiles side_files_;
   Statement select_stored_;
   Stored stored_;
-  Turnstile turnstile_;
 };
 
 }  // namespace workerid::detail::sqlite

@@ -111,20 +111,6 @@ BootTime deadline_after(milliseconds timeout) {
   return BootClock::now() + std::min(timeout, longest);
 }
 
-// A writer's turn to wait for the file's lock, from the turnstile on until the lock is got.
-class Turn {
- public:
-  Turn(LeaseFile& file, Access access, BootTime deadline) : file_(file) {
-    if (access == Access::write) file_.turnstile().enter(deadline);
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-  ~Turn() { file_.turnstile().leave(); }
-
- private:
-  LeaseFile& file_;
-};
-
 // One transaction of a store; undone unless it was committed.
 class Operation {
  public:
@@ -152,7 +138,6 @@ class Operation {
     shared.last_use = time().now;
     file_ = file.get();
     file_->database().set_deadline(deadline);
-    const Turn turn(*file_, access, deadline);
     transaction_.emplace(file_->database(), access);
     file_->check_machine();
     file_->check_current();
