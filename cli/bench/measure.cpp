@@ -348,7 +348,7 @@ class Measurement {
   void measure_fill(Pool& pool, int fill, const std::string& what) {
     const std::size_t leases = pool.size() * static_cast<std::size_t>(fill) / 100;
     pool.fill(leases, limit_);
-    subject_.resize_floor(std::max<std::size_t>(leases, 1));
+    subject_.resize_floor(floor_members(pool, leases));
     std::array<Series, kinds> series;
     int rounds = 0;
     for (; rounds < options_.rounds && !limit_.reached(); ++rounds) {
@@ -383,6 +383,11 @@ class Measurement {
     return std::min(options_.operations, leases == pool.size() ? leases : pool.size() - leases);
   }
 
+  // As many as there are leases.
+  std::size_t floor_members(const Pool& pool, std::size_t leases) const {
+    return leases == 0 ? batch_of(pool, leases) : leases;
+  }
+
   // Acquires, renews and releases as many as are free, or as are asked for, again and again; the floor
   // in between, so that whatever slows the machine down slows both.
   Tallies cycles(Pool& pool, std::size_t leases, Way& way) {
@@ -393,7 +398,7 @@ class Measurement {
     constexpr int most_cycles = 64;  // where few IDs are free
     for (int cycle = 0; cycle < most_cycles && !limit_.reached(); ++cycle) {
       const auto making = [&](Kind kind) {
-        way.write_floor(batch, std::max<std::size_t>(leases, 1), tallies[floor_write]);
+        way.write_floor(batch, floor_members(pool, leases), tallies[floor_write]);
         return [&way, &tally = tallies.at(kind)](std::size_t count, const Call& call) {
           way.make(count, call, tally);
         };
