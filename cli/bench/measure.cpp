@@ -18,6 +18,7 @@
 #include <random>
 #include <set>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -212,17 +213,22 @@ class Measurement {
     std::vector<double> latencies_us(options_.herd);
     std::latch start{static_cast<std::ptrdiff_t>(options_.herd) + 1};
     std::vector<std::thread> threads;
-    for (std::size_t index = 0; index < options_.herd; ++index) {
-      threads.emplace_back([&, index] {
-        start.arrive_and_wait();
-        const auto began = steady_clock::now();
-        try {
-          granted[index] = stores[index]->acquire(requests[index], bench_timeout).worker_id;
-        } catch (const Error& error) {
-          failures[index] = name(error.error_code());
-        }
-        latencies_us[index] = 1e6 * seconds_since(began);
-      });
+    const auto ask = [&](std::size_t index) {
+      start.arrive_and_wait();
+      const auto began = steady_clock::now();
+      try {
+        granted[index] = stores[index]->acquire(requests[index], bench_timeout).worker_id;
+      } catch (const Error& error) {
+        failures[index] = name(error.error_code());
+      }
+      latencies_us[index] = 1e6 * seconds_since(began);
+    };
+    try {
+      while (threads.size() < options_.herd) threads.emplace_back(ask, threads.size());
+    } catch (const std::system_error&) {  // no more threads are allowed
+      start.count_down(static_cast<std::ptrdiff_t>(options_.herd + 1 - threads.size()));
+      for (std::thread& thread : threads) thread.join();
+      throw;
     }
     start.arrive_and_wait();
     const auto began = steady_clock::now();

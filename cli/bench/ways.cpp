@@ -5,6 +5,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <system_error>
 #include <thread>
 
 namespace workerid::cli {
@@ -71,16 +72,20 @@ class Crowd final : public Way {
       warm_up(subject, *members_.back().store);
     }
     subject.clear();
-    for (std::size_t index = 0; index < connections; ++index) {
-      threads_.emplace_back([this, index] { work(index); });
+    try {
+      for (std::size_t index = 0; index < connections; ++index) {
+        threads_.emplace_back([this, index] { work(index); });
+      }
+    } catch (const std::system_error&) {  // no more threads are allowed
+      for (std::size_t missing = threads_.size(); missing < connections; ++missing) {
+        barrier_.arrive_and_drop();
+      }
+      end();
+      throw;
     }
   }
 
-  ~Crowd() override {
-    task_ = nullptr;
-    barrier_.arrive_and_wait();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~Crowd() override { end(); }
 
   void make(std::size_t count, const Call& call, Tally& tally) override {
     perform(count, tally, [&](Member& member, std::size_t number) { call(*member.store, number); });
@@ -95,6 +100,12 @@ class Crowd final : public Way {
   std::size_t fewest() const noexcept override { return members_.size(); }
 
  private:
+  void end() {
+    task_ = nullptr;
+    barrier_.arrive_and_wait();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
   struct Member {
     std::shared_ptr<Store> store;
     std::unique_ptr<Floor> floor;
