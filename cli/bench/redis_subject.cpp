@@ -245,13 +245,14 @@ class RedisSubject final : public Subject, private Server {
   }
 
   ~RedisSubject() override {
+    Words keys = scratch_keys_;
+    keys.insert(keys.end(), {floor_words_[3], floor_words_[4]});
     try {
       link_ = std::make_unique<Link>(url_);  // the former one may be broken
-      remove(scratch_keys_);
-      remove({floor_words_[3], floor_words_[4]});
+      remove(keys);
     } catch (const std::exception& error) {
       std::string names;
-      for (const std::string& key : scratch_keys_) names += " " + key;
+      for (const std::string& key : keys) names += " " + key;
       say(Output::text, "the scratch data could not be removed: " + std::string{error.what()} +
                             "; delete" + names);
     }
