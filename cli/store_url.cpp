@@ -51,8 +51,9 @@ std::filesystem::path state_directory() {
 
 }  // namespace
 
-std::shared_ptr<Store> open_store(const std::optional<std::string>& url) {
-  if (!url) return open_sqlite(state_directory() / "workerid" / "workerid.db");
+StoreAddress parse_store_url(const std::optional<std::string>& url) {
+  using Kind = StoreAddress::Kind;
+  if (!url) return {Kind::sqlite, state_directory() / "workerid" / "workerid.db"};
 
   // A ':' before any '/' ends a scheme; so a mistyped URL never becomes a file's name.
   const std::size_t mark = url->find_first_of(":/");
@@ -62,18 +63,24 @@ std::shared_ptr<Store> open_store(const std::optional<std::string>& url) {
                      "of that name write ./" +
                      *url);
   }
-  if (url->at(mark) == '/') return open_sqlite(*url);
+  if (url->at(mark) == '/') return {Kind::sqlite, *url};
 
   const std::string scheme = url->substr(0, mark);
   if (scheme == "sqlite") {
     const std::string path = url->substr(mark + 1);
     if (path.empty()) throw UsageError("--store: sqlite: has no path; write sqlite:PATH");
-    return open_sqlite(path);
+    return {Kind::sqlite, path};
   }
-  if (scheme == "redis" || scheme == "rediss" || scheme == "unix") return open_redis(*url, scheme);
+  if (scheme == "redis" || scheme == "rediss" || scheme == "unix") return {Kind::redis, *url};
   throw UsageError("--store: \"" + scheme +
                    ":\" is no known kind of store; use sqlite:PATH, "
                    "redis://HOST, rediss://HOST or unix:///SOCKET");
+}
+
+std::shared_ptr<Store> open_store(const std::optional<std::string>& url) {
+  const auto [kind, place] = parse_store_url(url);
+  if (kind == StoreAddress::Kind::sqlite) return open_sqlite(place);
+  return open_redis(place, place.substr(0, place.find(':')));
 }
 
 }  // namespace workerid::cli
