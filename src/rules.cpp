@@ -37,8 +37,8 @@ std::uint64_t next_epoch(const Cluster& cluster, const StoreTime& time) {
 }
 
 // Never shortens: what an earlier, longer promise gave still holds. The reserved timestamps move on
-// with the lease where they then reach far enough, and little further: so a store that keeps when an ID
-// comes free, and by how much its timestamps are ahead of that, writes the first alone.
+// with the lease where they then end about when it does by the client's clock: so a store that keeps
+// when an ID comes free, and how far its timestamps are ahead of that, writes the first alone.
 void extend(Record& record, const Cluster& cluster, const ClientTime& client,
             const StoreTime& time) {
   const auto& [min, max, lease_time, reuse_delay, cool_down] = cluster.configuration;
@@ -46,11 +46,10 @@ void extend(Record& record, const Cluster& cluster, const ClientTime& client,
   record.lease_end = std::max({before, record.free_at - reuse_delay, time.now + lease_time});
   record.free_at = record.lease_end + reuse_delay;
   const std::int64_t needed_ms = believed_wall_ms(client, time) + lease_time.count();
-  const std::int64_t spare_ms = lease_time.count() / 64;
   const std::int64_t moved_ms = record.reserved.last_ms + (record.lease_end - before).count();
-  record.reserved.last_ms = moved_ms >= needed_ms && moved_ms <= needed_ms + 2 * spare_ms
+  record.reserved.last_ms = std::abs(moved_ms - needed_ms) <= lease_time.count() / 64
                                 ? moved_ms
-                                : std::max(record.reserved.last_ms, needed_ms + spare_ms);
+                                : std::max(record.reserved.last_ms, needed_ms);
   record.incarnation_began = cluster.incarnation_began;
 }
 

@@ -285,11 +285,12 @@ TEST_F(RedisData, OperationsRunFewCommands) {
     operation();
     return calls() - 1 - calls("config|resetstat");  // the EVALSHA itself
   };
-  Grant grant = holder.acquire(*store);  // each script is known from its first use on
-  holder.renew(*store, grant.worker_id, Renewal::held);
-  holder.release(*store, grant.worker_id);
-  holder.token = Token::random();
-  grant = holder.acquire(*store);
+  Client first = holder;  // of each script
+  first.cluster = "other";
+  const Grant others = first.acquire(*store);
+  first.renew(*store, others.worker_id, Renewal::held);
+  first.release(*store, others.worker_id);
+  const Grant grant = holder.acquire(*store);
   Client second = holder;
   second.token = Token::random();
   EXPECT_EQ(commands([&] { second.acquire(*store); }), 6);  // of an ID never granted

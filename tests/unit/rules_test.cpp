@@ -24,8 +24,8 @@ using std::chrono::milliseconds;
 constexpr Configuration configuration{1, 3, 100ms, 50ms, 10ms};
 // The store's wall clock, in milliseconds; its lease clock is the tests' business.
 constexpr std::int64_t wall_ms = 1'000'000;
-// How much further than needed timestamps are reserved where they do not move on with the lease.
-constexpr std::int64_t spare_ms = 100 / 64;
+// How far from the lease's end reserved timestamps that move on with it may be.
+constexpr std::int64_t near_ms = 100 / 64;
 
 StoreTime at(milliseconds now) {
   return {now, WallTime{milliseconds{wall_ms}}};
@@ -132,7 +132,7 @@ TEST(RulesAcquire, SameTokenGetsTheSameGrantRefreshed) {
     EXPECT_EQ(decision.record->lease_end, now + 100ms);
     EXPECT_EQ(decision.record->free_at, now + 150ms);
     EXPECT_EQ(decision.record->instance, "pod") << "the repetition is of the same acquisition";
-    EXPECT_EQ(decision.record->reserved, (TimestampRange{500, wall_ms + 100 + spare_ms}));
+    EXPECT_EQ(decision.record->reserved, (TimestampRange{500, wall_ms + 100}));
     EXPECT_EQ(decision.cluster.last_epoch, full_cluster.last_epoch);
   }
 }
@@ -285,7 +285,7 @@ TEST(RulesRenew, ExtendsWhatHasNotEnded) {
     Record expected = leased_record();
     expected.lease_end = 1099ms;
     expected.free_at = 1149ms;
-    expected.reserved.last_ms = wall_ms + 100 + spare_ms;
+    expected.reserved.last_ms = wall_ms + 100;
     EXPECT_EQ(decision.record, expected);
     EXPECT_EQ(decision.cluster.last_epoch, full_cluster.last_epoch);
     EXPECT_EQ(decision.answer().epoch, 7U);
@@ -331,11 +331,10 @@ TEST(RulesRenew, ReservedTimestampsMoveOnWithTheLease) {
   const std::int64_t needed_ms = wall_ms + 100;
   // What the lease, moving on by 50 ms, makes of the last timestamp, and what is reserved.
   const std::vector<std::pair<std::int64_t, std::int64_t>> table{
-      {needed_ms - 1, needed_ms + spare_ms},  // not far enough
-      {needed_ms, needed_ms},
-      {needed_ms + 2 * spare_ms, needed_ms + 2 * spare_ms},
-      {needed_ms + 2 * spare_ms + 1, needed_ms + spare_ms},  // further than it need be
-      {needed_ms + 1000, needed_ms + 1000 - 50},             // and never taken back
+      {needed_ms - near_ms - 1, needed_ms},  // not far enough
+      {needed_ms - near_ms, needed_ms - near_ms}, {needed_ms + near_ms, needed_ms + near_ms},
+      {needed_ms + near_ms + 40, needed_ms},      // further than it need be
+      {needed_ms + 1000, needed_ms + 1000 - 50},  // and never taken back
   };
   for (const auto& [moved_ms, expected_ms] : table) {
     Record record = leased_record();
@@ -621,7 +620,7 @@ TEST(RulesRestore, RegistersWhatWasLost) {
       rules::restore(std::nullopt, restore_request(), std::nullopt, at(20ms), second_life);
   EXPECT_EQ(decision.answer().worker_id, 2);
   EXPECT_EQ(decision.answer().epoch, 7U);
-  EXPECT_EQ(decision.answer().reserved, (TimestampRange{500, wall_ms + 100 + spare_ms}));
+  EXPECT_EQ(decision.answer().reserved, (TimestampRange{500, wall_ms + 100}));
   EXPECT_EQ(decision.record->lease_end, 120ms);
   EXPECT_EQ(decision.record->free_at, 170ms);
   EXPECT_EQ(decision.record->owner, "owner");

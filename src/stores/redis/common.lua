@@ -222,18 +222,18 @@ local function believed_wall_ms()
 end
 
 -- Never shortens: what an earlier, longer promise gave still holds. The reserved timestamps move on
--- with the lease where they then reach far enough, and little further.
+-- with the lease where they then end about when it does by the client's clock.
 local function extend(cluster, record)
   local before_ms = record.lease_end_ms
   record.lease_end_ms = math.max(before_ms, record.free_at_ms - cluster.reuse_delay_ms,
     cluster.now_ms + cluster.lease_ms)
   record.free_at_ms = record.lease_end_ms + cluster.reuse_delay_ms
-  local needed_ms, spare_ms = believed_wall_ms() + cluster.lease_ms, math.floor(cluster.lease_ms / 64)
+  local needed_ms = believed_wall_ms() + cluster.lease_ms
   local moved_ms = record.last_ms + record.lease_end_ms - before_ms
-  if moved_ms >= needed_ms and moved_ms <= needed_ms + 2 * spare_ms then
+  if math.abs(moved_ms - needed_ms) <= math.floor(cluster.lease_ms / 64) then
     record.last_ms = moved_ms
   else
-    record.last_ms = math.max(record.last_ms, needed_ms + spare_ms)
+    record.last_ms = math.max(record.last_ms, needed_ms)
   end
   record.incarnation_began = cluster.incarnation_began
 end

@@ -9,8 +9,8 @@ local time = redis.call('TIME')
 local wall_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local CLIENT = ARGV[5]
 
--- The quick path: little time passed since the clock was saved.
-if ARGV[3] == '0' and ARGV[4] == '' then
+-- The quick path: little time passed since the clock was saved, and nothing speaks against it.
+do
   local read = redis.pcall('HMGET', KEYS[1], '', ARGV[1])
   if read.err then return read end
   local cluster, record = read[1], read[2]
@@ -21,10 +21,17 @@ if ARGV[3] == '0' and ARGV[4] == '' then
     local free_at_ms = redis.pcall('ZSCORE', KEYS[2], ARGV[1])
     if type(free_at_ms) == 'string' and format == 3 and
       passed >= 0 and 16 * (passed + 1) <= lease_ms then
-      local now_ms = clock_ms + passed
-      local lead_ms = struct.unpack('>d', record, 40) + free_at_ms - reuse_delay_ms - now_ms
-      local released = '\1' .. record:sub(2, 39) .. struct.pack('>d', lead_ms) .. record:sub(48)
-      if redis.pcall('HSET', KEYS[1], ARGV[1], released) == 0 then
+      local now_ms, lease_end_ms = clock_ms + passed, free_at_ms - reuse_delay_ms
+      local first_ms, lead_ms = struct.unpack('>dd', record, 32)
+      local last_ms, last_used_ms = lease_end_ms + lead_ms, tonumber(ARGV[4])
+      local in_order = ARGV[3] == '0' or now_ms < lease_end_ms
+      if last_used_ms then
+        in_order = in_order and last_used_ms <= last_ms
+        last_ms = math.max(last_used_ms, first_ms - 1)
+      end
+      local released = '\1' .. record:sub(2, 39) .. struct.pack('>d', last_ms - now_ms) ..
+        record:sub(48)
+      if in_order and redis.pcall('HSET', KEYS[1], ARGV[1], released) == 0 then
         redis.call('ZADD', KEYS[2], now_ms + cool_down_ms, ARGV[1])
         return {'released'}
       end

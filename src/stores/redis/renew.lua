@@ -21,10 +21,10 @@ if ARGV[3] == 'held' then
     local epoch, first_ms, lead_ms, record_began = struct.unpack('>dddd', record, 24)
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
-    local spare_ms = lead_ms + now_ms -
+    local beside_ms = lead_ms + now_ms -
       math.max(0, math.min(struct.unpack('>d', CLIENT), wall_ms + 60000))
     if format == 3 and began == record_began and passed >= 0 and 16 * (passed + 1) <= lease_ms and
-      spare_ms >= 0 and spare_ms <= 2 * math.floor(lease_ms / 64) then
+      beside_ms * 64 <= lease_ms and -beside_ms * 64 <= lease_ms then
       local lease_end_ms = now_ms + lease_ms
       local free_at_ms = lease_end_ms + reuse_delay_ms
       if redis.pcall('ZADD', KEYS[2], 'XX', 'GT', 'CH', free_at_ms, ARGV[1]) == 1 or
