@@ -9,8 +9,9 @@ local time = redis.call('TIME')
 local wall_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local CLIENT = ARGV[4]
 
--- The quick path, nearly always taken: a lease that is held, of this incarnation, whose reserved
--- timestamps move on with it, and little time since the clock was saved.
+-- The quick path, nearly always taken: a lease that is held, of this incarnation, and little time since
+-- the clock was saved. Its reserved timestamps move on with it, so the order is all that is written; if
+-- they are ahead, as soon after a release, they wait for it.
 if ARGV[3] == 'held' then
   local read = redis.pcall('HMGET', KEYS[1], '', ARGV[1])
   if read.err then return read end
@@ -21,14 +22,25 @@ if ARGV[3] == 'held' then
     local epoch, first_ms, lead_ms, record_began = struct.unpack('>dddd', record, 24)
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
-    local beside_ms = lead_ms + now_ms -
-      math.max(0, math.min(struct.unpack('>d', CLIENT), wall_ms + 60000))
+    local believed_ms = math.max(0, math.min(struct.unpack('>d', CLIENT), wall_ms + 60000))
+    local ahead_ms = lead_ms + now_ms - believed_ms
     if format == 3 and began == record_began and passed >= 0 and 16 * (passed + 1) <= lease_ms and
-      beside_ms * 64 <= lease_ms and -beside_ms * 64 <= lease_ms then
+      -ahead_ms * 64 <= lease_ms then
       local lease_end_ms = now_ms + lease_ms
       local free_at_ms = lease_end_ms + reuse_delay_ms
-      if redis.pcall('ZADD', KEYS[2], 'XX', 'GT', 'CH', free_at_ms, ARGV[1]) == 1 or
-        tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1])) == free_at_ms then
+      local written = true
+      if ahead_ms * 64 > lease_ms then
+        local former_ms = tonumber(redis.pcall('ZSCORE', KEYS[2], ARGV[1]))
+        written = former_ms and former_ms <= free_at_ms
+        if written then
+          lead_ms = math.max(former_ms - reuse_delay_ms + lead_ms, believed_ms + lease_ms) -
+            lease_end_ms
+          written = redis.pcall('HSET', KEYS[1], ARGV[1],
+            record:sub(1, 39) .. struct.pack('>d', lead_ms) .. record:sub(48)) == 0
+        end
+      end
+      if written and (redis.pcall('ZADD', KEYS[2], 'XX', 'GT', 'CH', free_at_ms, ARGV[1]) == 1 or
+        tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1])) == free_at_ms) then
         return struct.pack('>ddddd', struct.unpack('>I4', ARGV[1]), epoch, first_ms,
           lease_end_ms + lead_ms, lease_ms)
       end
