@@ -317,7 +317,10 @@ Decision restore(const std::optional<Cluster>& stored, const RestoreRequest& req
   record.instance = request.instance;
   record.owner = request.owner;
   record.released = false;
-  record.reserved = {reserved.first_ms, std::max(record.reserved.last_ms, reserved.last_ms)};
+  // One that comes late must not give a later grant the range of an earlier one (G3, G8).
+  record.reserved = {
+      owned ? std::max(record.reserved.first_ms, reserved.first_ms) : reserved.first_ms,
+      std::max(record.reserved.last_ms, reserved.last_ms)};
   extend(record, cluster, request.client, time);
   return {cluster, record};
 }

@@ -678,6 +678,16 @@ TEST(RulesRestore, WhatWasWrittenSinceTheLossStands) {  // R2
                [&] { rules::restore(first.cluster, second, first.record, at(30ms)); });
 }
 
+// G3, G8: between, another may have held the ID and used the timestamps.
+TEST(RulesRestore, ALateOneGivesNoEarlierTimestampsBack) {
+  Record resumed = leased_record();
+  resumed.epoch = 8;
+  resumed.reserved = {5000, 5100};
+  const Decision decision = rules::restore(full_cluster, restore_request(), resumed, at(20ms));
+  EXPECT_EQ(decision.answer().epoch, 8U);
+  EXPECT_EQ(decision.answer().reserved.first_ms, 5000);
+}
+
 TEST(RulesRestore, WhatWasReleasedIsOver) {
   expect_error(ErrorCode::not_assigned, [&] {
     rules::restore(full_cluster, restore_request(), released_record(), at(2000ms));

@@ -41,7 +41,9 @@ return operation(function()
   if not owned then record.lease_end_ms = cluster.now_ms end
   record.token, record.instance, record.owner, record.released = token, instance, owner, false
   record.epoch = math.max(record.epoch, epoch)
-  record.first_ms, record.last_ms = first_ms, math.max(record.last_ms, last_ms)
+  -- One that comes late must not give a later grant the range of an earlier one (G3, G8).
+  record.first_ms = owned and math.max(record.first_ms, first_ms) or first_ms
+  record.last_ms = math.max(record.last_ms, last_ms)
   extend(cluster, record)
   save_cluster(cluster)
   save_record(record)
