@@ -41,7 +41,8 @@ struct LeaseClock {
   /// the operation is refused, or a full cluster would not age. It is unchanged, and need not be
   /// written, when less than a sixteenth of the lease time passed: the next operation counts that
   /// again. `wall` is the server's. Pure.
-  std::chrono::milliseconds advance(std::chrono::milliseconds lease_time, WallTime wall, const ClientTime& client);
+  std::chrono::milliseconds advance(std::chrono::milliseconds lease_time, WallTime wall,
+                                    const ClientTime& client);
 };
 
 /// What a store keeps of a cluster beside its records.

@@ -172,7 +172,8 @@ void Records::save(const std::string& cluster, const rules::Record& record,
                      std::int64_t{record.released}, incarnation_began);
   }
   // The ID of its latest lease, whichever was renewed last.
-  if (!same_lease && !record.instance.empty()) save_instance_.run(cluster, record.instance, record.worker_id);
+  if (!same_lease && !record.instance.empty())
+    save_instance_.run(cluster, record.instance, record.worker_id);
 }
 
 }  // namespace workerid::detail::sqlite
