@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "keeper.hpp"
 
+#include "answer.hpp"
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -89,18 +91,6 @@ class Notifier {
   std::shared_ptr<Shared> shared_;
   OwnedThread thread_;
 };
-
-// Calls a store; one of the user's own may throw anything, which must not end the host.
-template <typename Operation>
-std::variant<Grant, Error> call(Operation operation) {
-  try {
-    return operation();
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    return Error(ErrorCode::outcome_unknown, error.what());
-  }
-}
 
 // As many as go to a Redis server in one write; keeps what the store does at once short.
 constexpr std::size_t most_at_once = 256;
@@ -275,7 +265,7 @@ struct Keeper::Shared {
     std::vector<RenewAnswer> answers;
     if (renewals.requests.size() == 1) {
       answers.push_back(
-          call([&] { return store->renew(renewals.requests.front(), renewals.timeout); }));
+          answer_of([&] { return store->renew(renewals.requests.front(), renewals.timeout); }));
     } else {
       try {
         answers = store->renew_all(renewals.requests, renewals.timeout);
@@ -295,7 +285,7 @@ struct Keeper::Shared {
     if (ending || !alive(lease->machine_)) return;
     const RestoreRequest request = restore_request(lease->origin_, lease->machine_.grant(), now);
     lock.unlock();
-    const auto answer = call([&] { return store->restore(request, timeout); });
+    const auto answer = answer_of([&] { return store->restore(request, timeout); });
     lock.lock();
     finish(lock, lease, answer);
   }
@@ -409,7 +399,7 @@ std::optional<Error> Keeper::release(LeaseControl& lease) {
                                    .last_timestamp_ms = std::nullopt,
                                    .client = client_time(now)};
       lock.unlock();
-      const auto answer = call([&] {
+      const auto answer = answer_of([&] {
         shared_->store->release(request, release->timeout);
         return Grant{};
       });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "answer.hpp"
 #include "checks.hpp"
 
 #include <workerid/store.hpp>
@@ -10,6 +11,7 @@ namespace workerid {
 
 namespace {
 
+using detail::answer_of;
 using detail::check_text;
 using detail::refuse;
 using std::chrono::milliseconds;
@@ -65,18 +67,6 @@ Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id
                   std::to_string(grant.reserved.last_ms));
   }
   return grant;
-}
-
-// What `operation` granted or was refused for. A store of the user's may throw anything.
-template <typename Operation>
-RenewAnswer answer_of(Operation operation) {
-  try {
-    return operation();
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    return Error(ErrorCode::outcome_unknown, error.what());
-  }
 }
 
 // What the record of an acquisition or a restoration is made of.

@@ -74,11 +74,7 @@ class Pool {
   // How calls are made: each of these takes one that makes `count` of them.
   template <class Make>
   void acquire(std::size_t count, Make make) {
-    std::vector<AcquireRequest> requests;
-    requests.reserve(count);
-    for (std::size_t number = 0; number < count; ++number) {
-      requests.push_back(acquisition(subject_.cluster(), configuration_));
-    }
+    const std::vector<AcquireRequest> requests = acquisitions(count);
     std::vector<Held> granted(count);
     make(count, [&](Store& store, std::size_t number) {
       const Grant grant = store.acquire(requests[number], bench_timeout);
@@ -90,11 +86,7 @@ class Pool {
   // Asks for what is not there.
   template <class Make>
   void be_refused(std::size_t count, Make make) {
-    std::vector<AcquireRequest> requests;
-    requests.reserve(count);
-    for (std::size_t number = 0; number < count; ++number) {
-      requests.push_back(acquisition(subject_.cluster(), configuration_));
-    }
+    const std::vector<AcquireRequest> requests = acquisitions(count);
     make(count, [&](Store& store, std::size_t number) {
       try {
         store.acquire(requests[number], bench_timeout);
@@ -156,6 +148,15 @@ class Pool {
   }
 
  private:
+  std::vector<AcquireRequest> acquisitions(std::size_t count) const {
+    std::vector<AcquireRequest> requests;
+    requests.reserve(count);
+    while (requests.size() < count) {
+      requests.push_back(acquisition(subject_.cluster(), configuration_));
+    }
+    return requests;
+  }
+
   Subject& subject_;
   Configuration configuration_;
   std::vector<Held> held_;

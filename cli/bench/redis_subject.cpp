@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "bench/subject.hpp"
+#include "stores/redis/connection.hpp"
 #include "stores/redis/redis_url.hpp"
 #include "values.hpp"
 
 #include <workerid/redis_store.hpp>
 
 #include <algorithm>
-#include <hiredis/hiredis.h>
 #include <iostream>
 #include <random>
+#include <span>
 #include <stdexcept>
-#include <sys/time.h>
 #include <utility>
 #include <vector>
 
@@ -29,71 +29,31 @@ constexpr const char* floor_script =
     "redis.call('ZADD', KEYS[2], now_ms, ARGV[1]) "
     "return now_ms";
 
-RedisReply converted(const redisReply& reply) {
-  switch (reply.type) {
-    case REDIS_REPLY_NIL:
-      return {RedisReply::Nil{}};
-    case REDIS_REPLY_INTEGER:
-      return {std::int64_t{reply.integer}};
-    case REDIS_REPLY_ERROR:
-      return {RedisReply::ServerError{std::string{reply.str, reply.len}}};
-    case REDIS_REPLY_ARRAY: {
-      RedisReply::Array array;
-      for (std::size_t index = 0; index < reply.elements; ++index) {
-        array.push_back(converted(*reply.element[index]));
-      }
-      return {std::move(array)};
-    }
-    default:
-      return {std::string{reply.str, reply.len}};
-  }
-}
-
-// One connection that takes commands in pipelines. Use from one thread at a time.
+// A connection that takes commands in pipelines. Use from one thread at a time.
 class Link {
  public:
-  explicit Link(const detail::redis::RedisUrl& url) : server_(url.description()) {
-    timeval longest{};
-    longest.tv_sec = bench_timeout.count();
-    context_.reset(url.socket_path.empty()
-                       ? ::redisConnectWithTimeout(url.host.c_str(), url.port, longest)
-                       : ::redisConnectUnixWithTimeout(url.socket_path.c_str(), longest));
-    if (!context_) throw std::bad_alloc();
-    if (context_->err != 0) {
-      throw Error(ErrorCode::unavailable, "cannot connect to " + server_ + ": " + context_->errstr);
-    }
-    ::redisSetTimeout(context_.get(), longest);
-    if (url.credentials) {
-      Words words{"AUTH"};
-      if (!url.credentials->user.empty()) words.push_back(url.credentials->user);
-      words.push_back(url.credentials->password);
-      demand(words);
-    }
-    if (url.database != 0) demand({"SELECT", std::to_string(url.database)});
-  }
+  explicit Link(const detail::redis::RedisUrl& url)
+      : server_(url.description()), connection_(url, nullptr, deadline()) {}
 
-  std::vector<RedisReply> pipeline(const std::vector<Words>& commands) {
+  std::vector<RedisReply> pipeline(std::span<const Words> commands) {
     constexpr std::size_t at_once = 256;
     std::vector<RedisReply> replies;
     replies.reserve(commands.size());
     while (replies.size() < commands.size()) {
-      const std::size_t first = replies.size();
-      const std::size_t last = std::min(commands.size(), first + at_once);
-      for (std::size_t index = first; index < last; ++index) append(commands[index]);
-      while (replies.size() < last) replies.push_back(receive());
+      const auto coming = commands.subspan(replies.size());
+      for (auto& answer :
+           connection_.call_all(coming.first(std::min(coming.size(), at_once)), deadline())) {
+        if (const auto* error = std::get_if<Error>(&answer)) throw *error;
+        replies.push_back(std::move(std::get<RedisReply>(answer)));
+      }
     }
     return replies;
-  }
-
-  RedisReply command(const Words& words) {
-    append(words);
-    return receive();
   }
 
   // The answer, which must be one of this kind.
   template <class Value>
   Value ask(const Words& words) {
-    return expect<Value>(command(words));
+    return expect<Value>(connection_.call(words, deadline()));
   }
 
   template <class Value>
@@ -106,45 +66,10 @@ class Link {
   }
 
  private:
-  struct Free {
-    void operator()(redisContext* context) const noexcept { ::redisFree(context); }
-  };
-
-  void demand(const Words& words) {
-    const RedisReply reply = command(words);
-    if (const auto* error = std::get_if<RedisReply::ServerError>(&reply.value)) {
-      throw Error(ErrorCode::denied, server_ + ": " + error->text);
-    }
-  }
-
-  void append(const Words& words) {
-    texts_.clear();
-    sizes_.clear();
-    for (const std::string& word : words) {
-      texts_.push_back(word.data());
-      sizes_.push_back(word.size());
-    }
-    const int count = static_cast<int>(words.size());
-    if (::redisAppendCommandArgv(context_.get(), count, texts_.data(), sizes_.data()) != REDIS_OK) {
-      fail();
-    }
-  }
-
-  RedisReply receive() {
-    void* raw = nullptr;
-    if (::redisGetReply(context_.get(), &raw) != REDIS_OK) fail();
-    const std::unique_ptr<void, void (*)(void*)> owned{raw, &::freeReplyObject};
-    return converted(*static_cast<const redisReply*>(raw));
-  }
-
-  [[noreturn]] void fail() const {
-    throw Error(ErrorCode::outcome_unknown, server_ + ": " + context_->errstr);
-  }
+  static detail::redis::Deadline deadline() { return detail::redis::deadline_after(bench_timeout); }
 
   std::string server_;
-  std::unique_ptr<redisContext, Free> context_;
-  std::vector<const char*> texts_;
-  std::vector<std::size_t> sizes_;
+  detail::redis::Connection connection_;
 };
 
 // A connection between a store and a pipeline: a call is made once to learn what the store would send,

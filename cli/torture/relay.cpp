@@ -96,7 +96,7 @@ void Relay::listen() {
     throw std::system_error(errno, std::generic_category(), "listen");
   }
   ::getsockname(listener.number(), address.raw(), &address.size);
-  port_ = address.port();
+  if (port_ == 0) port_ = address.port();  // unchanged from here on: others read it without a lock
   listener_.emplace(std::move(listener));
 }
 

@@ -12,8 +12,9 @@
 namespace workerid::rules {
 
 /// A store's clock, read inside the atomic step. `now` counts from anywhere, goes back by less than a
-/// sixteenth of the lease time if at all (which delays, and shortens nothing) and, between two of a lease's operations, never runs ahead of true time by more than a quarter
-/// of the lease time (`Tolerance::store_step`); `wall` is the server's wall clock.
+/// sixteenth of the lease time if at all (which delays, and shortens nothing) and, between two of a
+/// lease's operations, never runs ahead of true time by more than a quarter of the lease time
+/// (`Tolerance::store_step`); `wall` is the server's wall clock.
 struct StoreTime {
   std::chrono::milliseconds now{};
   WallTime wall;

@@ -445,24 +445,37 @@ TEST_F(LeaseTest, ALossCallbackMayEndTheLeaseAndItsGenerator) {
   while (done.wait_for(0s) != std::future_status::ready) clock->advance(10ms);
 }
 
+// The first renewal that a store is asked for, kept under way for as long as a test wants.
+class FirstRenewal {
+ public:
+  void stop_at(FaultStore& store) {
+    store.before([this](const std::string& verb) {
+      if (verb == "renew" && first_.exchange(false)) {
+        under_way_.set_value();
+        go_on_.get_future().wait();
+      }
+    });
+  }
+  void wait_for_it() { under_way_.get_future().wait(); }
+  void let_go_on() { go_on_.set_value(); }
+
+ private:
+  std::promise<void> under_way_;
+  std::promise<void> go_on_;
+  std::atomic<bool> first_ = true;
+};
+
 TEST_F(LeaseTest, ARenewalUnderWayDoesNotReviveAReleasedLease) {  // F16
-  std::promise<void> renewing;  // these outlive the generator, whose end waits for its thread
-  std::promise<void> go_on;
-  std::atomic<bool> first = true;
+  FirstRenewal renewal;  // outlives the generator, whose end waits for its thread
   Generator test = generator({.max_worker_id = 1});
   std::optional<Lease> lease(test.lease());
-  store->before([&](const std::string& verb) {
-    if (verb == "renew" && first.exchange(false)) {
-      renewing.set_value();
-      go_on.get_future().wait();
-    }
-  });
+  renewal.stop_at(*store);
   clock->await_waiters(1);
   clock->advance(lease_time / 2);
-  renewing.get_future().wait();
+  renewal.wait_for_it();
   lease->release();
   EXPECT_FALSE(lease->held());
-  go_on.set_value();
+  renewal.let_go_on();
   clock->advance(1s);
   const Lease next = test.lease(0ms);
   EXPECT_EQ(next.worker_id(), 1);
@@ -471,24 +484,17 @@ TEST_F(LeaseTest, ARenewalUnderWayDoesNotReviveAReleasedLease) {  // F16
 }
 
 TEST_F(LeaseTest, AReleaseWaitsForNoOtherLeasesRenewals) {  // G10
-  std::promise<void> renewing;  // these outlive the generator, whose end waits for its thread
-  std::promise<void> go_on;
-  std::atomic<bool> first = true;
+  FirstRenewal renewal;  // outlives the generator, whose end waits for its thread
   Generator test = generator();
   std::vector<Lease> leases;
   for (int count = 0; count < 5; ++count) leases.push_back(test.lease());
-  store->before([&](const std::string& verb) {
-    if (verb == "renew" && first.exchange(false)) {
-      renewing.set_value();
-      go_on.get_future().wait();
-    }
-  });
+  renewal.stop_at(*store);
   clock->await_waiters(1);
   clock->advance(lease_time / 2);
-  renewing.get_future().wait();
+  renewal.wait_for_it();
   leases[3].release();  // its renewal is under way among the others
   EXPECT_EQ(leases[3].state(), Lease::State::released);
-  go_on.set_value();
+  renewal.let_go_on();
   journal.wait_for(Event::Kind::renewed, 4);
   EXPECT_EQ(leases[3].state(), Lease::State::released);
   for (const std::size_t other : {0U, 1U, 2U, 4U}) EXPECT_TRUE(leases[other].held());

@@ -6,7 +6,7 @@
 -- KEYS, all of one cluster and in one hash slot, none with a time to live (those are evicted first):
 --   cluster    hash: '' -> the cluster; worker ID in 4 bytes -> record; token -> worker ID
 --   order      sorted set: worker ID in 4 bytes, so that ties order by number -> free_at_ms
---   instances  hash: instance -> worker ID that was recorded for it last; of acquire and restore
+--   instances  hash: instance -> worker ID that was recorded for it last
 -- Numbers are packed: to format and parse them would cost as much as the commands do. What a renewal
 -- changes is the order alone: a lease ends the reuse delay before its free_at_ms (one that was
 -- released, the cool-down before), and the reserved timestamps move on with its end.
@@ -192,8 +192,7 @@ end
 local function save_record(record)
   local key = key_of(record.id)
   -- An instance has the ID of its latest lease, whichever was renewed last.
-  local another = INSTANCES and
-    (record.saved_token ~= record.token or record.saved_instance ~= record.instance)
+  local another = record.saved_token ~= record.token or record.saved_instance ~= record.instance
   -- Everything is read before anything is written: a key of a wrong type must not leave half of it.
   local named = another and call('HGET', INSTANCES, record.instance)
   local was_named = another and record.saved_instance and
@@ -310,7 +309,7 @@ end
 -- when each comes free is made anew of them where it was lost, as late as it can have been.
 local function rebuild(cluster)
   call('ZCARD', ORDER)  -- Deletes nothing that is not ours.
-  if INSTANCES then call('HLEN', INSTANCES) end
+  call('HLEN', INSTANCES)
   local all, records = call('HGETALL', CLUSTER), {}
   for index = 1, #all, 2 do
     local key = all[index]
@@ -320,14 +319,13 @@ local function rebuild(cluster)
       call('HDEL', CLUSTER, key)
     end
   end
-  call('DEL', ORDER)
-  if INSTANCES then call('DEL', INSTANCES) end
+  call('DEL', ORDER, INSTANCES)
   cluster.granted, cluster.next_fresh = #records, cluster.min
   for _, record in ipairs(records) do
     local key = key_of(record.id)
     call('ZADD', ORDER, record.free_at_ms or latest_free_at_ms(cluster), key)
     call('HSET', CLUSTER, record.token, key)
-    if INSTANCES and record.instance ~= '' then call('HSET', INSTANCES, record.instance, key) end
+    if record.instance ~= '' then call('HSET', INSTANCES, record.instance, key) end
     cluster.last_epoch = math.max(cluster.last_epoch, record.epoch)
   end
   hold_back(cluster, 0)

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+//
+// Internal: what a store's operation came to, as a value.
+#pragma once
+
+#include <workerid/error.hpp>
+#include <workerid/store.hpp>
+
+#include <exception>
+#include <variant>
+
+namespace workerid::detail {
+
+/// What `operation` granted or was refused for. A store of the user's may throw anything, which must
+/// not end the host: its outcome is unknown then.
+template <typename Operation>
+std::variant<Grant, Error> answer_of(Operation operation) {
+  try {
+    return operation();
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::exception& error) {
+    return Error(ErrorCode::outcome_unknown, error.what());
+  }
+}
+
+}  // namespace workerid::detail
