@@ -211,7 +211,7 @@ void ClusterConnection::look_up(Deadline deadline) {
     const std::size_t first = next_to_ask_++ % to_ask.size();
     std::rotate(to_ask.begin(), to_ask.begin() + static_cast<std::ptrdiff_t>(first), to_ask.end());
   }
-  std::string reasons;
+  Refusals refusals;
   auto left = static_cast<std::int64_t>(to_ask.size());
   for (const Node& node : to_ask) {
     try {
@@ -221,16 +221,16 @@ void ClusterConnection::look_up(Deadline deadline) {
         throw server_error(node->description(), error->text);
       }
       if (learn_from(*node, reply)) return;
-      reasons += "; " + node->description() + " knows no slots";
+      refusals.add({ErrorCode::unavailable, node->description() + " knows no slots"});
     } catch (const Error& error) {
-      reasons += "; " + std::string{error.what()};
+      refusals.add(error);
     }
   }
   const std::lock_guard lock(mutex_);
   const bool knows_some = std::any_of(masters_.begin(), masters_.end(),
                                       [](const Node& node) { return node != nullptr; });
   if (knows_some) return;  // The caller finds out whether it is still so.
-  throw Error(ErrorCode::unavailable, description() + ": no node tells the slots" + reasons);
+  throw refusals.error(description() + ": no node tells the slots");
 }
 
 // An entry: the first slot, the last, the master, its replicas.

@@ -94,4 +94,17 @@ void ConnectionPool::back_off(const Error& error) {
   next_attempt_ = now + pause_;
 }
 
+void Refusals::add(const Error& error) {
+  // Asking changes nothing, so a question that was not answered in time has no outcome to know.
+  const ErrorCode code = error.error_code() == ErrorCode::outcome_unknown ? ErrorCode::unavailable
+                                                                          : error.error_code();
+  if (words_.empty()) common_code_ = code;
+  if (common_code_ != code) common_code_.reset();
+  words_ += "; " + std::string{error.what()};
+}
+
+Error Refusals::error(const std::string& facts) const {
+  return {common_code_.value_or(ErrorCode::unavailable), facts + words_};
+}
+
 }  // namespace workerid::detail::redis

@@ -57,4 +57,17 @@ class ConnectionPool final : public BatchedConnection {
   Deadline next_attempt_{};
 };
 
+/// What servers that were asked one after the other said instead of what was wanted.
+class Refusals {
+ public:
+  void add(const Error& error);
+
+  /// `facts` and all that was said; with their code if it is the same one, for then it says what to do.
+  Error error(const std::string& facts) const;
+
+ private:
+  std::optional<ErrorCode> common_code_;
+  std::string words_;
+};
+
 }  // namespace workerid::detail::redis

@@ -89,25 +89,24 @@ RedisUrl SentinelConnection::named_master(Deadline deadline) {
   }
   const std::size_t majority = to_ask.size() / 2 + 1;
   std::map<std::string, std::size_t> votes;
-  std::string reasons;
+  Refusals refusals;
   auto left = static_cast<std::int64_t>(to_ask.size());
   for (const auto& sentinel : to_ask) {
     try {
       const RedisUrl url =
           name_of_master(*sentinel, std::min(longest_ask, time_left(deadline) / (left + 1)));
       if (++votes[url.address()] == majority) return url;
-      reasons += "; " + sentinel->url().address() + " names " + url.address();
+      refusals.add({ErrorCode::unavailable, sentinel->description() + " names " + url.address()});
     } catch (const Error& error) {
-      reasons += "; " + std::string{error.what()};
+      refusals.add(error);
       const std::lock_guard lock(mutex_);
       std::stable_partition(sentinels_.begin(), sentinels_.end(),
                             [&](const auto& other) { return other != sentinel; });
     }
     --left;
   }
-  throw Error(ErrorCode::unavailable, description() + ": no majority of the " +
-                                          std::to_string(to_ask.size()) +
-                                          " sentinels names the same master" + reasons);
+  throw refusals.error(description() + ": no majority of the " + std::to_string(to_ask.size()) +
+                       " sentinels names the same master");
 }
 
 RedisUrl SentinelConnection::name_of_master(ConnectionPool& sentinel, milliseconds timeout) const {

@@ -61,6 +61,8 @@ constexpr std::array phrases{
             "the URL has a password, the server has none; remove it"},
     Meaning{"DB index is out of range", ErrorCode::invalid_argument,
             "the server has fewer databases than the URL asks for"},
+    Meaning{"cluster support disabled", ErrorCode::unsupported_server,
+            "it is no node of a Redis Cluster; use redis:// in the URL"},
     Meaning{"SELECT is not allowed in cluster mode", ErrorCode::invalid_argument,
             "a Redis Cluster has database 0 only; leave it out of the URL"},
     Meaning{"unknown command", ErrorCode::unsupported_server,
