@@ -9,12 +9,14 @@
 #include "support/redis_deployments.hpp"
 
 #include <workerid/redis_store.hpp>
+#include <workerid/testing/store_conformance.hpp>
 #include <workerid/workerid.hpp>
 
 #include <csignal>
 #include <gtest/gtest.h>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -137,6 +139,14 @@ TEST(RedisCluster, LeasesSurviveTheirSlotsMove) {
   renew();  // the source says MOVED
   EXPECT_EQ(target.cli({"EXISTS", "{workerid:jobs}:cluster"}), "1");
   holders.expect_all_renewed();
+}
+
+TEST(RedisCluster, PassesTheConformanceSuite) {
+  ClusteredRedis redis;
+  std::ostringstream lines;
+  EXPECT_TRUE(testing::run_store_conformance(
+      {.open = [&] { return open_redis_store(redis.url()); }, .threads = 50}, lines))
+      << lines.str();
 }
 
 TEST(RedisCluster, SpeaksTls) {

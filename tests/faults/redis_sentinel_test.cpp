@@ -8,6 +8,7 @@
 #include "support/redis_deployments.hpp"
 
 #include <workerid/redis_store.hpp>
+#include <workerid/testing/store_conformance.hpp>
 #include <workerid/workerid.hpp>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -98,6 +100,23 @@ TEST(RedisSentinel, AFormerMasterThatComesBackIsLeft) {
   EXPECT_EQ(former.cli({"INFO", "commandstats"}).find("cmdstat_evalsha"), std::string::npos);
 }
 
+// Cut off with its clients: neither its replicas nor the sentinels get through to it, everybody else
+// does, and it would go on granting.
+TEST(RedisSentinel, AMasterThatIsCutOffWithItsClientsIsLeft) {
+  WatchedRedis redis(replicas_with_a_user);
+  Holders holders(redis.url(), 10, long_lease());
+  RedisServer& former = redis.master();
+  cut_replicas_off(former);
+  // Sentinels take no answer but PONG, and say no more to one that is down.
+  ASSERT_EQ(former.cli({"ACL", "SETUSER", "default", "-ping"}), "OK");
+  redis.wait_for_another_master(former.port());
+  former.cli({"CONFIG", "RESETSTAT"});
+  holders.expect_all_renewed();
+  EXPECT_EQ(former.cli({"INFO", "commandstats"}).find("cmdstat_evalsha"), std::string::npos)
+      << "somebody renewed where it does not count";
+  EXPECT_EQ(former.cli({"ROLE"}).substr(0, 6), "master") << "nobody could tell it";
+}
+
 // Grants that the master acknowledged and no replica has are lost; the holders keep their IDs all the
 // same, and nobody else gets one of them.
 TEST(RedisSentinel, GrantsThatAFailOverLosesAreNotGrantedTwice) {
@@ -146,8 +165,8 @@ TEST(RedisSentinel, GrantsWaitForReplicas) {
         ErrorCode::outcome_unknown, [&] { other.acquire(*store, 3s); }, "of 2 replicas");
   }
   expect_error_naming(
-      ErrorCode::outcome_unknown,
-      [&] { client.renew(*store, grant.worker_id, Renewal::held, 3s); }, "wait_replicas");
+      ErrorCode::outcome_unknown, [&] { client.renew(*store, grant.worker_id, Renewal::held, 3s); },
+      "wait_replicas");
   // Both were done, and count where nobody asks for replicas.
   const auto careless = open_redis_store(redis.url());
   EXPECT_EQ(careless->inspect("jobs", patience)->leases.size(), 2U);
@@ -165,6 +184,15 @@ TEST(RedisSentinel, ALeaseEndsWhenNoReplicaHasItsRenewals) {
   EXPECT_EQ(lease.state(), Lease::State::suspended);
   ASSERT_EQ(redis.master().cli({"ACL", "SETUSER", "replica", "on"}), "OK");
   while (!lease.held()) std::this_thread::yield();
+}
+
+TEST(RedisSentinel, PassesTheConformanceSuite) {
+  WatchedRedis redis;
+  const std::string url = redis.url() + "?wait_replicas=2";
+  std::ostringstream lines;
+  EXPECT_TRUE(testing::run_store_conformance(
+      {.open = [&] { return open_redis_store(url); }, .threads = 50}, lines))
+      << lines.str();
 }
 
 TEST(RedisSentinel, AMinorityDoesNotDecide) {

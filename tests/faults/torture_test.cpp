@@ -3,11 +3,17 @@
 // workerid torture: short runs on each store, and how it ends.
 #include "cli/tool.hpp"
 #include "cli/watched.hpp"
+#include "redis_subject.hpp"
+#include "support/expect_error.hpp"
+#include "support/redis_deployments.hpp"
 #include "support/redis_server.hpp"
 #include "support/temporary_directory.hpp"
 
+#include <workerid/redis_store.hpp>
+
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <gtest/gtest.h>
 #include <memory>
 #include <sstream>
@@ -93,6 +99,48 @@ TEST(Torture, OfSomebodysServerTellsNoPassword) {
   const json found =
       expect_clean({"--seconds", "4", "--processes", "3", "--faults", "partition"}, url);
   EXPECT_EQ(found.dump().find("hunter2"), std::string::npos);
+}
+
+// Processes of somebody's store while this test makes it fail over: how it ended.
+json tortured_while(const std::string& url, const std::function<void()>& fail_over) {
+  Process process(
+      Tool::words(torture({"--store", url, "--seconds", "20", "--processes", "5", "--ids", "8",
+                           "--lease", "4s", "--faults", "kill,stop,leave", "--output", "json"})));
+  const auto store = open_redis_store(url);
+  Client{}.acquire(*store);
+  fail_over();
+  expect_error(ErrorCode::holding_back, [&] { Client{}.acquire(*store); });
+  const Result result = result_of(process);
+  EXPECT_EQ(result.status, (ExitStatus{0, 0})) << result.output << result.errors;
+  const json found = json::parse(result.output);
+  EXPECT_EQ(found.at("figures").at("overlaps"), 0);
+  EXPECT_GT(found.at("figures").at("beliefs"), 1000);
+  return found;
+}
+
+TEST(Torture, OfAMasterThatFailsOver) {  // G7, A4
+  WatchedRedis redis;
+  tortured_while(redis.url(), [&] {
+    for (const int signal : {SIGSTOP, SIGKILL}) {
+      RedisServer& former = redis.master();
+      former.signal(signal);
+      redis.wait_for_another_master(former.port());
+      if (signal == SIGSTOP) former.signal(SIGCONT);
+    }
+  });
+}
+
+TEST(Torture, OfARedisClusterThatFailsOver) {  // G7, A4
+  ClusteredRedis redis;
+  tortured_while(redis.url(), [&] {
+    // Where the cluster of the run is, its name tells only later: every master in turn.
+    for (std::size_t node = 0; node < 3; ++node) {
+      RedisServer& former = *redis.nodes()[node];
+      former.signal(node == 1 ? SIGSTOP : SIGKILL);
+      redis.wait_for_replica_of(node);
+      if (node == 1) former.signal(SIGCONT);
+    }
+  });
 }
 
 TEST(Torture, PrintsASeedAndEveryFault) {

@@ -213,7 +213,11 @@ std::string ClusteredRedis::addresses(const std::string& host) const {
 }
 
 std::string ClusteredRedis::slot(const std::string& cluster) const {
-  return nodes_.back()->cli({"CLUSTER", "KEYSLOT", "{workerid:" + cluster + "}:cluster"});
+  for (const auto& node : nodes_) {
+    if (!node->runs()) continue;
+    return node->cli({"CLUSTER", "KEYSLOT", "{workerid:" + cluster + "}:cluster"});
+  }
+  throw std::runtime_error("no node of the Redis Cluster runs");
 }
 
 // As each node tells of itself: one that is stopped or gone tells nothing.
@@ -221,7 +225,7 @@ RedisServer& ClusteredRedis::serving(std::size_t slot, std::uint16_t not_port) {
   RedisServer* found = nullptr;
   wait_until("a node serves the slot", [&] {
     for (const auto& node : nodes_) {
-      if (node->port() == not_port) continue;
+      if (node->port() == not_port || !node->runs()) continue;
       for (const std::string& line : lines(node->cli({"CLUSTER", "NODES"}))) {
         if (!contains(line, "myself,master")) continue;
         // ID address flags master ping pong epoch link-state slot slot …
@@ -254,6 +258,11 @@ RedisServer& ClusteredRedis::other_master(const std::string& cluster) {
 
 void ClusteredRedis::wait_for_another_master(const std::string& cluster, std::uint16_t port) {
   serving(std::stoul(slot(cluster)), port);
+}
+
+void ClusteredRedis::wait_for_replica_of(std::size_t master) {
+  wait_until("a replica takes its master's place",
+             [&] { return nodes_.at(master + 3)->cli({"ROLE"}).starts_with("master"); });
 }
 
 void ClusteredRedis::wait_until_whole() {

@@ -136,6 +136,15 @@ void RedisServer::write_offset() const {
   file.write(reinterpret_cast<const char*>(&offset_ns), sizeof offset_ns);
 }
 
+bool RedisServer::runs() const {
+  // PID (NAME) STATE …: none or Z once it ended, T while it is stopped.
+  const std::string status = read_file("/proc/" + std::to_string(pid()) + "/stat");
+  const std::size_t name_end = status.rfind(')');
+  if (name_end == std::string::npos || name_end + 2 >= status.size()) return false;
+  const char state = status[name_end + 2];
+  return state != 'T' && state != 'Z';
+}
+
 void RedisServer::stop() {
   process_->signal(SIGTERM);
   process_->wait();

@@ -40,6 +40,9 @@ class RedisServer {
   /// Sends a signal to the server: SIGSTOP, SIGCONT.
   void signal(int number) const { process_->signal(number); }
 
+  /// True unless it ended or is stopped by a signal.
+  bool runs() const;
+
   /// Ends the server in order, by SIGTERM.
   void stop();
 
