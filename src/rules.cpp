@@ -131,6 +131,7 @@ Candidates within_range(Candidates candidates, const Configuration& configuratio
   if (candidates.longest_free && !in_range(configuration, candidates.longest_free->worker_id)) {
     candidates.longest_free.reset();
   }
+  candidates.fresh = std::min(candidates.fresh, configuration.max_worker_id + 1);
   return candidates;
 }
 
@@ -401,8 +402,8 @@ ClusterView view(const Cluster& cluster, const StoreTime& time) {
 
 Cluster resize(const std::optional<Cluster>& stored, const ResizeRequest& request) {
   if (!stored) {
-    throw Error(ErrorCode::not_assigned, "cluster " + quoted(request.cluster) +
-                                             ": the store knows no cluster of this name");
+    throw Error(ErrorCode::not_assigned,
+                "cluster " + quoted(request.cluster) + ": the store knows no cluster of this name");
   }
   Cluster cluster = *stored;
   const auto [low, high] = std::pair{request.min_worker_id, request.max_worker_id};

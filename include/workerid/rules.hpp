@@ -85,6 +85,7 @@ struct Candidates {
   /// The smallest (free_at, worker_id) of the cluster's range; of all, if the store cannot resize.
   std::optional<Record> longest_free{};
   /// The lowest ID, from `Cluster::next_fresh` on, without a record: some may have been restored.
+  /// One above the range stands for none.
   WorkerId fresh = -1;
 };
 

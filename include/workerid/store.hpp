@@ -170,7 +170,7 @@ struct ClusterView {
   std::uint64_t last_epoch = 0;
   WorkerId never_granted = 0;  ///< How many IDs of the range were never granted.
   std::chrono::milliseconds
-      hold_back{};                ///< Nothing is granted for this long (G7); 0 if it may be.
+      hold_back{};  ///< Nothing is granted for this long (G7); 0 if it may be.
   /// All that were granted, ascending by worker ID; of those outside the range, which a `resize`
   /// made smaller, the ones that are not free.
   std::vector<LeaseView> leases;

@@ -36,8 +36,7 @@ inline void check_stored(const rules::Cluster& cluster, const std::string& store
                              std::to_string(cluster.next_fresh) + ", outside its range");
   }
   if (cluster.granted < 0 || cluster.granted > largest_worker_id + 1) {
-    refuse_stored(store,
-                  "a cluster's number of records is " + std::to_string(cluster.granted));
+    refuse_stored(store, "a cluster's number of records is " + std::to_string(cluster.granted));
   }
   // The next one has to fit as well.
   if (cluster.last_epoch >= largest_epoch || cluster.incarnation_began > largest_epoch) {

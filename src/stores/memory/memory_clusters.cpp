@@ -20,8 +20,9 @@ rules::Candidates MemoryCluster::candidates(const AcquireRequest& request) const
   }
   candidates.longest_free = longest_free();
   if (cluster) {
+    const WorkerId last = cluster->configuration.max_worker_id;
     candidates.fresh = cluster->next_fresh;
-    while (records_.contains(candidates.fresh)) ++candidates.fresh;
+    while (candidates.fresh <= last && records_.contains(candidates.fresh)) ++candidates.fresh;
   }
   return candidates;
 }

@@ -149,7 +149,8 @@ return operation(function()
   record = find_by(cluster, INSTANCES, 'instance', instance)
   if not record or not in_range(cluster, record.id) or not (takeover or cluster.now_ms >= record.free_at_ms) then
     -- Some of those that were never granted in this incarnation were restored.
-    while call('HEXISTS', CLUSTER, key_of(cluster.next_fresh)) == 1 do
+    while cluster.next_fresh <= cluster.max and
+      call('HEXISTS', CLUSTER, key_of(cluster.next_fresh)) == 1 do
       cluster.next_fresh = cluster.next_fresh + 1
     end
     if cluster.next_fresh <= cluster.max then

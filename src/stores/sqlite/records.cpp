@@ -140,7 +140,10 @@ rules::Candidates Records::candidates(const AcquireRequest& request,
                                      configuration.max_worker_id),
                  database_);
     candidates.fresh = cluster->next_fresh;
-    while (find(request.cluster, candidates.fresh)) ++candidates.fresh;
+    while (candidates.fresh <= configuration.max_worker_id &&
+           find(request.cluster, candidates.fresh)) {
+      ++candidates.fresh;
+    }
   }
   return candidates;
 }
