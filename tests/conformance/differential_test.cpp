@@ -141,6 +141,7 @@ class Comparator {
   // Mostly the latest lease of an ID, sometimes a former one or one that never was.
   Known some_lease() {
     if (known_.empty() || one_in(10)) {
+      if (one_in(5)) return {high + 8, some_token()};  // in no range
       return {low_ - 1 + static_cast<WorkerId>(below(static_cast<std::uint64_t>(high_ - low_) + 3)),
               some_token()};
     }
