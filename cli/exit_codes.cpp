@@ -30,7 +30,9 @@ int exit_code(ErrorCode code) noexcept {
 std::string exit_code_table() {
   std::string table = "Exit codes:\n";
   table += line("0", "success");
-  table += line("1", "the system refused: no process could be started, the output not written");
+  table += line("1",
+                "the system refused: no process could be started, the output not written; or the "
+                "answer was no");
   table += line("2", "bad usage, or a value that is not allowed (invalid_argument)");
   for (const ErrorCode code : all_codes) {
     if (code == ErrorCode::invalid_argument) continue;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
 #include "exit_codes.hpp"
+#include "lookup.hpp"
 #include "output.hpp"
 #include "store_url.hpp"
 #include "values.hpp"
-
-#include <algorithm>
-#include <optional>
 
 namespace workerid::cli {
 
@@ -24,28 +22,10 @@ std::string to_text(const LeaseView& lease) {
                                    std::to_string(lease.reserved.last_ms) + " ms"}});
 }
 
-void check_range(WorkerId worker_id, const std::string& cluster, WorkerId low, WorkerId high) {
-  if (worker_id >= low && worker_id <= high) return;
-  throw Error(ErrorCode::invalid_worker_id,
-              "worker ID " + std::to_string(worker_id) + " of cluster \"" + cluster +
-                  "\": the worker IDs are " + std::to_string(low) + " to " + std::to_string(high));
-}
-
-std::optional<LeaseView> find(const ClusterView& view, WorkerId worker_id) {
-  const auto found = std::find_if(view.leases.begin(), view.leases.end(),
-                                  [&](const LeaseView& l) { return l.worker_id == worker_id; });
-  return found == view.leases.end() ? std::nullopt : std::optional{*found};
-}
-
 int inspect(const CommonOptions& common, const std::string& text) {
   const auto worker_id = parse_integer<WorkerId>("ID", text);
-  check_range(worker_id, common.cluster, 0, largest_worker_id);
   const auto view = open_store(common.store)->inspect(common.cluster, call_timeout);
-  if (view) {
-    check_range(worker_id, common.cluster, view->configuration.min_worker_id,
-                view->configuration.max_worker_id);
-  }
-  const auto lease = view ? find(*view, worker_id) : std::nullopt;
+  const auto lease = find_lease(view, common.cluster, worker_id);
   if (lease) {
     print(common.output, to_text(*lease), to_json(*lease));
   } else {

@@ -67,18 +67,9 @@ Json to_json(const Guarantee& guarantee) {
 
 Json to_json(const std::string& cluster, const ClusterView& view,
              const std::vector<LeaseView>& leases, const Guarantee& guarantee) {
-  Json json{{"cluster", cluster},
-            {"guarantee", to_json(guarantee)},
-            {"hold_back_ms", view.hold_back.count()},
-            {"configuration", cli::to_json(view.configuration)},
-            {"last_epoch", view.last_epoch},
-            {"counts",
-             {{"leased", view.count(LeaseState::leased)},
-              {"expired", view.count(LeaseState::expired)},
-              {"cooling_down", view.count(LeaseState::cooling_down)},
-              {"free", view.count(LeaseState::free)},
-              {"never_granted", view.never_granted}}},
-            {"leases", Json::array()}};
+  Json json = cli::to_json(cluster, view);
+  json["guarantee"] = to_json(guarantee);
+  json["leases"] = Json::array();
   for (const LeaseView& lease : leases) json["leases"].push_back(cli::to_json(lease));
   return json;
 }

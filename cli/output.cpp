@@ -16,14 +16,6 @@ std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string printable(std::string text) {
-  for (char& character : text) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte < 0x20 || byte == 0x7f) character = '?';
-  }
-  return text;
-}
-
 }  // namespace
 
 void print(Output output, const std::string& text, const Json& json) {
@@ -41,6 +33,14 @@ void say(Output output, const Error& error) {
   if (error.retry_after()) json["retry_after_ms"] = error.retry_after()->count();
   say(output, std::string{error.what()} + ". " + std::string{advice(error.error_code())},
       std::move(json));
+}
+
+std::string printable(std::string text) {
+  for (char& character : text) {
+    const auto byte = static_cast<unsigned char>(character);
+    if (byte < 0x20 || byte == 0x7f) character = '?';
+  }
+  return text;
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
@@ -85,6 +85,19 @@ Json to_json(const Configuration& configuration) {
           {"lease_ms", configuration.lease_time.count()},
           {"reuse_delay_ms", configuration.reuse_delay.count()},
           {"cool_down_ms", configuration.cool_down.count()}};
+}
+
+Json to_json(const std::string& cluster, const ClusterView& view) {
+  return {{"cluster", cluster},
+          {"hold_back_ms", view.hold_back.count()},
+          {"configuration", to_json(view.configuration)},
+          {"last_epoch", view.last_epoch},
+          {"counts",
+           {{"leased", view.count(LeaseState::leased)},
+            {"expired", view.count(LeaseState::expired)},
+            {"cooling_down", view.count(LeaseState::cooling_down)},
+            {"free", view.count(LeaseState::free)},
+            {"never_granted", view.never_granted}}}};
 }
 
 }  // namespace workerid::cli

@@ -26,6 +26,9 @@ void say(Output output, const std::string& message, Json json = Json::object());
 /// Tells an error, with what to do next.
 void say(Output output, const Error& error);
 
+/// The text with its control characters replaced.
+std::string printable(std::string text);
+
 /// Rows as a table with aligned columns, control characters replaced.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 
@@ -34,5 +37,8 @@ std::chrono::milliseconds time_left(const LeaseView& lease);
 
 Json to_json(const LeaseView& lease);
 Json to_json(const Configuration& configuration);
+
+/// A cluster without its leases.
+Json to_json(const std::string& cluster, const ClusterView& view);
 
 }  // namespace workerid::cli

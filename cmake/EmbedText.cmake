@@ -5,7 +5,7 @@
 file(READ "${FOLDER}/common.lua" common)
 set(source "// Made from the .lua files by cmake/EmbedText.cmake: edit those.\n")
 string(APPEND source "#include \"stores/redis/scripts.hpp\"\n\nnamespace workerid::detail::redis {\n\n")
-foreach(name IN ITEMS acquire renew restore release inspect)
+foreach(name IN ITEMS acquire renew restore release inspect resize evict)
   file(READ "${FOLDER}/${name}.lua" own)
   string(REPLACE "-- common.lua\n" "${common}" script "${own}")
   string(SHA1 sha1 "${script}")

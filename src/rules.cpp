@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace workerid::rules {
 
@@ -108,12 +109,30 @@ std::string lease_text(WorkerId worker_id, const std::string& cluster) {
   return "worker ID " + std::to_string(worker_id) + " of cluster " + quoted(cluster);
 }
 
+bool in_range(const Configuration& configuration, WorkerId worker_id) {
+  return worker_id >= configuration.min_worker_id && worker_id <= configuration.max_worker_id;
+}
+
 void check_range(const Configuration& configuration, WorkerId worker_id, const std::string& name) {
-  if (worker_id >= configuration.min_worker_id && worker_id <= configuration.max_worker_id) return;
+  if (in_range(configuration, worker_id)) return;
   throw Error(ErrorCode::invalid_worker_id,
               lease_text(worker_id, name) + ": the cluster's worker IDs are " +
                   std::to_string(configuration.min_worker_id) + " to " +
                   std::to_string(configuration.max_worker_id));
+}
+
+// A resize leaves records outside the range: they are granted no more.
+Candidates within_range(Candidates candidates, const Configuration& configuration,
+                        const std::string& name) {
+  if (candidates.same_token) check_range(configuration, candidates.same_token->worker_id, name);
+  if (candidates.same_instance && !in_range(configuration, candidates.same_instance->worker_id)) {
+    candidates.same_instance.reset();
+  }
+  if (candidates.longest_free && !in_range(configuration, candidates.longest_free->worker_id)) {
+    candidates.longest_free.reset();
+  }
+  candidates.fresh = std::min(candidates.fresh, configuration.max_worker_id + 1);
+  return candidates;
 }
 
 void check_owner(const Record& record, const Token& token, const std::string& name) {
@@ -133,8 +152,8 @@ const Record& owned_record(const std::optional<Cluster>& cluster, const std::str
     throw Error(ErrorCode::not_assigned,
                 lease_text(worker_id, name) + ": the store knows no cluster of this name");
   }
-  check_range(cluster->configuration, worker_id, name);
-  if (!record) {
+  if (!record) {  // Who has one outside the range was granted it before a resize.
+    check_range(cluster->configuration, worker_id, name);
     throw Error(ErrorCode::not_assigned, lease_text(worker_id, name) + ": it was never granted");
   }
   check_owner(*record, token, name);
@@ -143,7 +162,8 @@ const Record& owned_record(const std::optional<Cluster>& cluster, const std::str
 
 void check_not_released(const Record& record, const std::string& name) {
   if (!record.released) return;
-  throw Error(ErrorCode::not_assigned, lease_text(record.worker_id, name) + ": it was released");
+  throw Error(ErrorCode::not_assigned,
+              lease_text(record.worker_id, name) + ": it was released, or its holder evicted");
 }
 
 void refuse_ended(const Record& record, const std::string& cluster, const StoreTime& time) {
@@ -196,7 +216,7 @@ Grant Decision::answer() const {
 }
 
 Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& request,
-                 const Candidates& candidates, const StoreTime& time, const History& history) {
+                 const Candidates& found, const StoreTime& time, const History& history) {
   Cluster cluster = stored.value_or(new_cluster(request.configuration));
   const std::string which = "cluster " + quoted(request.cluster);
   if (cluster.configuration != request.configuration) {
@@ -218,6 +238,7 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
     cluster.lost_timestamps_ms = 0;
   }
   if (holds_back(cluster, time)) return refuse_holding_back(cluster, request.cluster, time);
+  const Candidates candidates = within_range(found, cluster.configuration, request.cluster);
 
   if (candidates.same_token) {  // G5: the same grant again
     Record record = *candidates.same_token;
@@ -285,6 +306,7 @@ Decision renew(const std::optional<Cluster>& stored, const RenewRequest& request
   }
   if (request.renewal == Renewal::strict) refuse_ended(record, request.cluster, time);
   if (request.renewal == Renewal::resume) {
+    check_range(cluster.configuration, request.worker_id, request.cluster);
     grant_anew(record, cluster, request.client, time);
   } else {
     extend(record, cluster, request.client, time);
@@ -297,7 +319,10 @@ Decision restore(const std::optional<Cluster>& stored, const RestoreRequest& req
                  const History& history) {
   const auto& [worker_id, epoch, reserved, lease_time] = request.grant;
   Cluster cluster = stored.value_or(new_cluster(request.configuration));
-  check_range(cluster.configuration, worker_id, request.cluster);
+  // Who was granted it before a resize, or after one that was lost, goes on.
+  if (!found && !in_range(request.configuration, worker_id)) {
+    check_range(cluster.configuration, worker_id, request.cluster);
+  }
 
   const bool owned = found && found->token == request.token;
   const bool forgotten = !found || (!owned && found->epoch < epoch);
@@ -352,7 +377,7 @@ LeaseView view(const Record& record, const StoreTime& time) {
                  .epoch = record.epoch,
                  .instance = record.instance,
                  .owner = record.owner,
-                 .lease_left = left(record.lease_end),
+                 .lease_left = record.released ? milliseconds{0} : left(record.lease_end),
                  .free_in = left(record.free_at),
                  .reserved = record.reserved};
   if (record.released) {
@@ -373,6 +398,45 @@ ClusterView view(const Cluster& cluster, const StoreTime& time) {
           .never_granted = all - cluster.granted,
           .hold_back = std::max(milliseconds{0}, cluster.hold_back_until - time.now),
           .leases = {}};
+}
+
+Cluster resize(const std::optional<Cluster>& stored, const ResizeRequest& request) {
+  if (!stored) {
+    throw Error(ErrorCode::invalid_argument,
+                "cluster " + quoted(request.cluster) + ": the store knows no cluster of this name");
+  }
+  Cluster cluster = *stored;
+  const auto [low, high] = std::pair{request.min_worker_id, request.max_worker_id};
+  // Of the IDs below the former range some may never have been granted.
+  cluster.next_fresh = low < cluster.configuration.min_worker_id
+                           ? low
+                           : std::clamp(cluster.next_fresh, low, high + 1);
+  cluster.configuration.min_worker_id = low;
+  cluster.configuration.max_worker_id = high;
+  return cluster;
+}
+
+Record evict(const std::optional<Cluster>& cluster, const EvictRequest& request,
+             const std::optional<Record>& found, const StoreTime& time) {
+  const auto refuse = [&](const std::string& why) {
+    return Error(ErrorCode::not_assigned, lease_text(request.worker_id, request.cluster) + why);
+  };
+  if (!cluster) throw refuse(": the store knows no cluster of this name");
+  if (!found) {
+    check_range(cluster->configuration, request.worker_id, request.cluster);
+    throw refuse(": it was never granted");
+  }
+  if (found->epoch != request.epoch) {
+    throw refuse(": its lease has the epoch " + std::to_string(found->epoch) + ", not " +
+                 std::to_string(request.epoch));
+  }
+  if (grantable(*found, time)) throw refuse(": nobody holds it");
+  Record record = *found;
+  if (record.released) return record;
+  record.released = true;
+  // G1: the former holder may be valid to the end of its lease, so the ID comes free no sooner.
+  record.lease_end = std::min(record.lease_end, time.now);
+  return record;
 }
 
 }  // namespace workerid::rules

@@ -5,6 +5,7 @@
 #include <workerid/store.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 namespace workerid {
@@ -34,16 +35,19 @@ void check_time(const std::string& what, milliseconds time, milliseconds shortes
          std::to_string(shortest.count()) + " to " + std::to_string(longest_time.count()) + " ms");
 }
 
+void check_worker_id(WorkerId worker_id) {
+  if (worker_id >= 0 && worker_id <= largest_worker_id) return;
+  throw Error(ErrorCode::invalid_worker_id, "worker ID " + std::to_string(worker_id) +
+                                                ": worker IDs are 0 to " +
+                                                std::to_string(largest_worker_id));
+}
+
 void check_lease(const std::string& cluster, WorkerId worker_id, const Token& token,
                  milliseconds timeout) {
   check_cluster_name(cluster);
   check_timeout(timeout);
   if (token.empty()) throw Error(ErrorCode::invalid_token, "the token is empty");
-  if (worker_id < 0 || worker_id > largest_worker_id) {
-    throw Error(ErrorCode::invalid_worker_id, "worker ID " + std::to_string(worker_id) +
-                                                  ": worker IDs are 0 to " +
-                                                  std::to_string(largest_worker_id));
-  }
+  check_worker_id(worker_id);
 }
 
 // What a store returned is checked always: it came from outside.
@@ -75,6 +79,19 @@ void check_holder(const Request& request) {
   check_configuration(request.configuration);
   check_text("the instance", request.instance, longest_text);
   check_text("the owner", request.owner, longest_text);
+}
+
+// What is outside the range and free belongs to the cluster no more.
+void leave_out_former_ids(ClusterView& view) {
+  const auto& [low, high, lease_time, reuse_delay, cool_down] = view.configuration;
+  const auto outside = [low = low, high = high](const LeaseView& lease) {
+    return lease.worker_id < low || lease.worker_id > high;
+  };
+  const auto granted = std::count_if(view.leases.begin(), view.leases.end(), std::not_fn(outside));
+  view.never_granted = std::max<WorkerId>(0, high - low + 1 - granted);
+  std::erase_if(view.leases, [&](const LeaseView& lease) {
+    return outside(lease) && lease.state == LeaseState::free;
+  });
 }
 
 // The next one has to be greater.
@@ -273,13 +290,66 @@ std::optional<ClusterView> Store::inspect(const std::string& cluster, millisecon
   check_process();
   check_cluster_name(cluster);
   check_timeout(timeout);
-  return do_inspect(cluster, timeout);
+  auto view = do_inspect(cluster, timeout);
+  if (view) leave_out_former_ids(*view);
+  return view;
 }
 
 Guarantee Store::guarantee(milliseconds timeout) {
   check_process();
   check_timeout(timeout);
   return do_guarantee(timeout);
+}
+
+std::vector<std::string> Store::clusters(milliseconds timeout) {
+  check_process();
+  check_timeout(timeout);
+  std::vector<std::string> names = do_clusters(timeout);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+Configuration Store::resize(const ResizeRequest& request, milliseconds timeout) {
+  check_process();
+  check_cluster_name(request.cluster);
+  check_timeout(timeout);
+  check_configuration(
+      {.min_worker_id = request.min_worker_id, .max_worker_id = request.max_worker_id});
+  const Configuration configuration = do_resize(request, timeout);
+  if (configuration.min_worker_id != request.min_worker_id ||
+      configuration.max_worker_id != request.max_worker_id) {
+    throw Error(ErrorCode::corrupt_record, description() + " did not take the range");
+  }
+  return configuration;
+}
+
+milliseconds Store::evict(const EvictRequest& request, milliseconds timeout) {
+  check_process();
+  check_cluster_name(request.cluster);
+  check_timeout(timeout);
+  check_worker_id(request.worker_id);
+  if (request.epoch == 0) refuse("the epoch is 0; pass that of the lease, as inspect shows it");
+  check_seen(request.epoch);
+  return std::max(milliseconds{0}, do_evict(request, timeout));
+}
+
+std::vector<std::string> Store::do_clusters(milliseconds) {
+  throw cannot("list its clusters", "do_clusters");
+}
+
+Configuration Store::do_resize(const ResizeRequest&, milliseconds) {
+  throw cannot("resize a cluster", "do_resize");
+}
+
+milliseconds Store::do_evict(const EvictRequest&, milliseconds) {
+  throw cannot("evict a holder", "do_evict");
+}
+
+// The answer of a store that does not override a verb.
+Error Store::cannot(const std::string& what, const std::string& function) const {
+  return {ErrorCode::unsupported_server,
+          description() + " cannot " + what + ": it does not override Store::" + function};
 }
 
 ForwardingStore::ForwardingStore(std::shared_ptr<Store> next) : next_(std::move(next)) {
@@ -314,6 +384,18 @@ std::optional<ClusterView> ForwardingStore::do_inspect(const std::string& cluste
 
 Guarantee ForwardingStore::do_guarantee(milliseconds timeout) {
   return next_->guarantee(timeout);
+}
+
+std::vector<std::string> ForwardingStore::do_clusters(milliseconds timeout) {
+  return next_->clusters(timeout);
+}
+
+Configuration ForwardingStore::do_resize(const ResizeRequest& request, milliseconds timeout) {
+  return next_->resize(request, timeout);
+}
+
+milliseconds ForwardingStore::do_evict(const EvictRequest& request, milliseconds timeout) {
+  return next_->evict(request, timeout);
 }
 
 }  // namespace workerid

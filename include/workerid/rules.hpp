@@ -51,7 +51,7 @@ struct Cluster {
   Configuration configuration;
   std::uint64_t last_epoch = 0;
   WorkerId next_fresh = 0;    ///< No ID below it was never granted; above the range when all were.
-  WorkerId granted = 0;       ///< How many IDs have a record.
+  WorkerId granted = 0;       ///< How many IDs have a record, also outside the range.
   std::string incarnation{};  ///< The store's when it was last compared (G7).
   std::uint64_t incarnation_began{};  ///< A number of its own; greater than that of the one before.
   std::chrono::milliseconds hold_back_until{};  ///< On the store's clock (G7).
@@ -82,8 +82,10 @@ struct Record {
 struct Candidates {
   std::optional<Record> same_token{};     ///< The record whose token is the request's.
   std::optional<Record> same_instance{};  ///< A record of the request's instance, if it names one.
-  std::optional<Record> longest_free{};   ///< The smallest (free_at, worker_id) of all.
+  /// The smallest (free_at, worker_id) of the cluster's range; of all, if the store cannot resize.
+  std::optional<Record> longest_free{};
   /// The lowest ID, from `Cluster::next_fresh` on, without a record: some may have been restored.
+  /// One above the range stands for none.
   WorkerId fresh = -1;
 };
 
@@ -126,6 +128,15 @@ Decision restore(const std::optional<Cluster>& cluster, const RestoreRequest& re
 /// nothing if it was released before. Errors: as `Store::release`. Pure.
 std::optional<Record> release(const std::optional<Cluster>& cluster, const ReleaseRequest& request,
                               const std::optional<Record>& record, const StoreTime& time);
+
+/// Decides a resize: what the cluster becomes. Its records stay, also those outside the range.
+/// Errors: as `Store::resize`. Pure.
+Cluster resize(const std::optional<Cluster>& cluster, const ResizeRequest& request);
+
+/// Decides an eviction from `record`, the one of the request's worker ID: what the record becomes;
+/// unchanged if it was released or evicted before. Errors: as `Store::evict`. Pure.
+Record evict(const std::optional<Cluster>& cluster, const EvictRequest& request,
+             const std::optional<Record>& record, const StoreTime& time);
 
 /// What `inspect` shows of a record. Pure.
 LeaseView view(const Record& record, const StoreTime& time);

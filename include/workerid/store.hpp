@@ -121,11 +121,29 @@ struct ReleaseRequest {
   ClientTime client{};
 };
 
+/// Another range for a cluster that is in use. See `Store::resize`.
+struct ResizeRequest {
+  std::string cluster;
+  WorkerId min_worker_id = 1;
+  WorkerId max_worker_id = 1000;
+  ClientTime client{};
+};
+
+/// The end of a lease by somebody else than its holder. See `Store::evict`.
+struct EvictRequest {
+  std::string cluster;
+  WorkerId worker_id = 0;
+  /// Of the lease that is meant, as `inspect` shows it: a request that comes late, or twice, ends
+  /// no later one.
+  std::uint64_t epoch = 0;
+  ClientTime client{};
+};
+
 /// Where a worker ID stands.
 enum class LeaseState {
   leased,        ///< Held by its owner, or left by an owner that died within the lease.
   expired,       ///< The lease ended; kept from everybody else for the reuse delay.
-  cooling_down,  ///< Released; kept from everybody for the cool-down.
+  cooling_down,  ///< Released or evicted; kept from everybody until its time comes.
   free,          ///< May be granted.
 };
 
@@ -152,8 +170,10 @@ struct ClusterView {
   std::uint64_t last_epoch = 0;
   WorkerId never_granted = 0;  ///< How many IDs of the range were never granted.
   std::chrono::milliseconds
-      hold_back{};                ///< Nothing is granted for this long (G7); 0 if it may be.
-  std::vector<LeaseView> leases;  ///< All that were granted, ascending by worker ID.
+      hold_back{};  ///< Nothing is granted for this long (G7); 0 if it may be.
+  /// All that were granted, ascending by worker ID; of those outside the range, which a `resize`
+  /// made smaller, the ones that are not free.
+  std::vector<LeaseView> leases;
 
   /// How many of `leases` are in `state`.
   WorkerId count(LeaseState state) const noexcept;
@@ -231,6 +251,28 @@ class Store {
   /// granted. A store may read a large cluster in parts, each of them consistent.
   std::optional<ClusterView> inspect(const std::string& cluster, std::chrono::milliseconds timeout);
 
+  /// The names of all clusters that were used, ascending. One that is used for the first time
+  /// meanwhile may be missing.
+  /// Errors: `unsupported_server` if this store cannot tell.
+  std::vector<std::string> clusters(std::chrono::milliseconds timeout);
+
+  /// Gives a cluster another range, and returns its configuration: the times stay as they are. IDs
+  /// that came into the range may be granted at once. Those outside it are granted and resumed no
+  /// more, but whoever holds one renews and releases it as before, until it is released or lapses.
+  /// From then on processes that ask for the former range are refused new grants
+  /// (`configuration_mismatch`, G12). Repeating a resize is no error.
+  /// Errors: `invalid_argument` if the store knows no cluster of this name; `unsupported_server` if
+  /// it cannot.
+  Configuration resize(const ResizeRequest& request, std::chrono::milliseconds timeout);
+
+  /// Ends a lease whoever holds it, as if it had been released, except that the ID is kept from
+  /// others for as long as without it: to the end of the lease, which its holder may believe in, and
+  /// the reuse delay. The holder is refused its next renewal, with `not_assigned`. Returns how long
+  /// others must wait for the ID. Repeating an eviction is no error while the ID is kept.
+  /// Errors: `not_assigned` if the ID is free, or was granted under another epoch; `invalid_worker_id`
+  /// outside the range; `unsupported_server` if this store cannot.
+  std::chrono::milliseconds evict(const EvictRequest& request, std::chrono::milliseconds timeout);
+
   /// How far the promises hold on this store as it is set up now (G13). Asks the server, if there
   /// is one.
   Guarantee guarantee(std::chrono::milliseconds timeout);
@@ -256,8 +298,14 @@ class Store {
   virtual std::optional<ClusterView> do_inspect(const std::string& cluster,
                                                 std::chrono::milliseconds timeout) = 0;
   virtual Guarantee do_guarantee(std::chrono::milliseconds timeout) = 0;
+  /// Default of these three: `unsupported_server`.
+  virtual std::vector<std::string> do_clusters(std::chrono::milliseconds timeout);
+  virtual Configuration do_resize(const ResizeRequest& request, std::chrono::milliseconds timeout);
+  virtual std::chrono::milliseconds do_evict(const EvictRequest& request,
+                                             std::chrono::milliseconds timeout);
 
   void check_process() const;
+  Error cannot(const std::string& what, const std::string& function) const;
 
   detail::ForkGuard fork_guard_;
 };
@@ -284,6 +332,10 @@ class ForwardingStore : public Store {
   std::optional<ClusterView> do_inspect(const std::string& cluster,
                                         std::chrono::milliseconds timeout) override;
   Guarantee do_guarantee(std::chrono::milliseconds timeout) override;
+  std::vector<std::string> do_clusters(std::chrono::milliseconds timeout) override;
+  Configuration do_resize(const ResizeRequest& request, std::chrono::milliseconds timeout) override;
+  std::chrono::milliseconds do_evict(const EvictRequest& request,
+                                     std::chrono::milliseconds timeout) override;
 
   std::shared_ptr<Store> next_;
 };

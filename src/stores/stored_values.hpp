@@ -35,10 +35,8 @@ inline void check_stored(const rules::Cluster& cluster, const std::string& store
     refuse_stored(store, "a cluster's lowest ID never granted is " +
                              std::to_string(cluster.next_fresh) + ", outside its range");
   }
-  const WorkerId all = configuration.max_worker_id - configuration.min_worker_id + 1;
-  if (cluster.granted < 0 || cluster.granted > all) {
-    refuse_stored(store, "a cluster's number of records is " + std::to_string(cluster.granted) +
-                             ", of " + std::to_string(all) + " worker IDs");
+  if (cluster.granted < 0 || cluster.granted > largest_worker_id + 1) {
+    refuse_stored(store, "a cluster's number of records is " + std::to_string(cluster.granted));
   }
   // The next one has to fit as well.
   if (cluster.last_epoch >= largest_epoch || cluster.incarnation_began > largest_epoch) {

@@ -71,6 +71,8 @@ Error refused(const std::string& what, ErrorCode code, Operation operation) {
   try {
     operation();
   } catch (const Error& error) {
+    // A verb that the store leaves out: `where_supported` knows whether it may.
+    if (error.error_code() == ErrorCode::unsupported_server) throw;
     demand(error.error_code() == code, what + " was refused with " +
                                            std::string{name(error.error_code())} + expected + " (" +
                                            error.what() + ")");
@@ -173,6 +175,20 @@ class Pool {
                std::optional<std::int64_t> last_timestamp_ms = std::nullopt) {
     release(holding.grant.worker_id, holding.request.token, strict, last_timestamp_ms);
   }
+
+  // From then on the pool asks for the range that it was given.
+  Configuration resize(WorkerId low, WorkerId high) {
+    const Configuration resized = next_handle().resize({cluster_, low, high, client()}, timeout);
+    configuration_.min_worker_id = low;
+    configuration_.max_worker_id = high;
+    return resized;
+  }
+
+  milliseconds evict(WorkerId worker_id, std::uint64_t epoch) {
+    return next_handle().evict({cluster_, worker_id, epoch, client()}, timeout);
+  }
+
+  milliseconds evict(const Grant& grant) { return evict(grant.worker_id, grant.epoch); }
 
   ClusterView view() {
     const auto view = next_handle().inspect(cluster_, timeout);
@@ -1278,6 +1294,216 @@ void witness_shows_that_a_store_went_back(const StoreSubject& subject) {
   demand(pool.view().last_epoch > request.seen_epoch, "a seen epoch may be granted again");  // G4
 }
 
+// ---- Administration, which a store may leave out ---------------------------------------------------
+
+// The check, for a store that answers its verbs.
+auto where_supported(void (*check)(const StoreSubject&)) {
+  return [check](const StoreSubject& subject) {
+    try {
+      check(subject);
+    } catch (const Error& error) {
+      if (error.error_code() != ErrorCode::unsupported_server) throw;
+    }
+  };
+}
+
+void clusters_are_listed(const StoreSubject& subject) {
+  const std::shared_ptr<Store> store = subject.open();
+  Pool first(subject, long_lived(1, 3));
+  Pool second(subject, long_lived(0, 1), first.cluster() + ":b/2.x_");
+  Pool unused(subject, long_lived(1, 3));
+  first.hold();
+  second.hold();
+  refused("a renewal in a cluster that was never used", ErrorCode::not_assigned,
+          [&] { unused.renew(1, Token::random()); });
+  const std::vector<std::string> names = store->clusters(timeout);
+  demand(std::is_sorted(names.begin(), names.end()), "the names are not in ascending order");
+  for (const auto& [pool, times] :
+       {std::pair{&first, std::ptrdiff_t{1}}, {&second, 1}, {&unused, 0}}) {
+    demand_equal("how often the cluster " + text(pool->cluster()) + " is listed",
+                 std::count(names.begin(), names.end(), pool->cluster()), times);
+  }
+}
+
+void growing_gives_more_ids(const StoreSubject& subject) {
+  Pool pool(subject, {5, 6, for_ever, for_ever / 2, milliseconds{7}});
+  const std::vector<Holding> holdings = pool.hold_all();
+  const AcquireRequest former = pool.request();
+  Configuration expected = pool.configuration();
+  expected.max_worker_id = 8;
+  demand(pool.resize(5, 8) == expected, "the answer to a resize is not the new configuration");
+  demand(pool.resize(5, 8) == expected, "repeating a resize changed something");
+  demand(pool.view().configuration == expected, "inspect does not show the new range alone");
+  demand_equal("the number of IDs never granted", pool.view().never_granted, WorkerId{2});
+  refused("an acquisition for the former range", ErrorCode::configuration_mismatch,
+          [&] { pool.acquire(former); });
+  for (const WorkerId next : {7, 8}) {
+    demand_equal("the worker ID", pool.hold().grant.worker_id, next);
+  }
+  refused("one acquisition more", ErrorCode::no_available_id, [&] { pool.hold(); });
+  pool.resize(3, 8);
+  demand_equal("the number of IDs never granted", pool.view().never_granted, WorkerId{2});
+  for (const WorkerId next : {3, 4}) {
+    demand_equal("the worker ID", pool.hold().grant.worker_id, next);
+  }
+  refused("one acquisition more", ErrorCode::no_available_id, [&] { pool.hold(); });
+  for (const Holding& holding : holdings) {
+    demand_same(pool.renew(holding), holding.grant);
+    pool.release(holding);
+  }
+}
+
+void shrinking_leaves_holders_alone(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 4));
+  const Holding low = pool.hold();
+  const Holding second = pool.hold();
+  const Holding named = pool.hold("name");
+  const Holding other = pool.hold("other");
+  pool.resize(2, 3);
+  demand_equal("the number of IDs never granted", pool.view().never_granted, WorkerId{0});
+  for (const Holding* const holding : {&low, &second, &named, &other}) {
+    demand_same(pool.renew(*holding), holding->grant);
+    demand_same(pool.renew(*holding, Renewal::held), holding->grant);
+    demand_same(pool.restore(*holding), holding->grant);
+    demand_equal("the state", pool.view(holding->grant.worker_id).state, LeaseState::leased);
+  }
+  // A resumption is a new grant.
+  refused("a resumption outside the range", ErrorCode::invalid_worker_id,
+          [&] { pool.renew(other, Renewal::resume); });
+  demand_same(pool.renew(other), other.grant);
+  AcquireRequest takeover = pool.request("other");
+  takeover.takeover = true;
+  refused("a takeover outside the range", ErrorCode::no_available_id,
+          [&] { pool.acquire(takeover); });
+  pool.release(low);
+  pool.release(other);
+  demand_equal("the number of records", pool.view().leases.size(), std::size_t{2});
+  demand_equal("the number of free IDs", pool.view().count(LeaseState::free), WorkerId{0});
+  refused("an acquisition when only IDs outside the range are free", ErrorCode::no_available_id,
+          [&] { pool.hold(); });
+  pool.release(second);
+  demand_equal("the worker ID", pool.hold("other").grant.worker_id, WorkerId{2});
+  refused("a renewal of an ID that never was", ErrorCode::invalid_worker_id,
+          [&] { pool.renew(7, Token::random()); });
+}
+
+void ids_that_come_back_into_the_range_are_remembered(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 4));
+  const std::vector<Holding> holdings = pool.hold_all();
+  for (const Holding& holding : holdings) pool.release(holding);
+  pool.resize(1, 1);
+  const Holding only = pool.hold();
+  demand_equal("the worker ID", only.grant.worker_id, WorkerId{1});
+  refused("an acquisition beside it", ErrorCode::no_available_id, [&] { pool.hold(); });
+  pool.resize(1, 4);
+  demand_equal("the number of IDs never granted", pool.view().never_granted, WorkerId{0});
+  std::set<WorkerId> seen;
+  for (std::size_t count = 0; count < 3; ++count) {
+    const Grant grant = pool.hold().grant;
+    demand(seen.insert(grant.worker_id).second, "one worker ID was granted twice");
+    demand_follows(grant, holdings.at(static_cast<std::size_t>(grant.worker_id) - 1).grant);
+  }
+}
+
+void lapsed_ids_outside_the_range_stay_out(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 3, milliseconds{0}));
+  const std::vector<Holding> former = pool.hold_all();
+  pool.resize(2, 2);
+  pool.outlast(subject.lease_time);
+  for (const Holding& holding : {former[0], former[2]}) {
+    refused("a resumption outside the range", ErrorCode::invalid_worker_id,
+            [&] { pool.renew(holding, Renewal::resume); });
+  }
+  demand_equal("the worker ID", pool.hold().grant.worker_id, WorkerId{2});
+}
+
+void resize_needs_a_cluster_and_a_range(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  refused("a resize of a cluster that was never used", ErrorCode::invalid_argument,
+          [&] { pool.resize(1, 3); });
+  demand(!subject.open()->inspect(pool.cluster(), timeout), "a refused resize made the cluster");
+  pool.hold();
+  for (const auto& [low, high] :
+       {std::pair<WorkerId, WorkerId>{-1, 3}, {4, 3}, {1, largest_worker_id + 1}}) {
+    refused("a resize to no range", ErrorCode::invalid_argument,
+            [&, low = low, high = high] { pool.resize(low, high); });
+  }
+  demand_equal("the highest worker ID", pool.view().configuration.max_worker_id, WorkerId{3});
+}
+
+void evicted_holder_is_refused(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 2));
+  const Holding holding = pool.hold("name");
+  const Holding other = pool.hold();
+  pool.evict(holding.grant);
+  for (const Renewal renewal : renewals) {
+    refused("a renewal after the eviction", ErrorCode::not_assigned,
+            [&] { pool.renew(holding, renewal); });
+  }
+  refused("a restoration after the eviction", ErrorCode::not_assigned,
+          [&] { pool.restore(holding); });
+  refused("an acquisition with the token of the former holder", ErrorCode::invalid_token,
+          [&] { pool.acquire(holding.request); });
+  pool.release(holding);  // it is over, as its holder wishes
+  demand_equal("the state", pool.view(holding.grant.worker_id).state, LeaseState::cooling_down);
+  demand_same(pool.renew(other), other.grant);
+}
+
+// G1: its former holder may be valid to the end of its lease.
+void eviction_frees_no_id_sooner(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  const Holding holding = pool.hold();
+  const milliseconds start = pool.elapsed();
+  const LeaseView before = pool.view(1);
+  const milliseconds kept = pool.evict(holding.grant);
+  pool.release(holding);  // frees it no sooner either
+  const LeaseView after = pool.view(1);
+  const milliseconds passed = pool.elapsed_since(start);
+  demand_between("the time that others must wait", kept, before.free_in - passed, before.free_in);
+  demand_between("the time to reuse", after.free_in, before.free_in - passed, before.free_in);
+  demand_equal("the reserved range", after.reserved, before.reserved);
+  const Error error = refused("an acquisition", ErrorCode::no_available_id, [&] { pool.hold(); });
+  demand_between("the time left", error.retry_after().value_or(milliseconds{0}),
+                 before.free_in - pool.elapsed_since(start), before.free_in);
+}
+
+void evicted_id_comes_back(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 1, subject.lease_time / 2));
+  const Holding holding = pool.hold();
+  pool.evict(holding.grant);
+  pool.outlast(subject.lease_time + subject.lease_time / 2);
+  const Holding next = pool.hold();
+  demand_equal("the worker ID", next.grant.worker_id, WorkerId{1});
+  demand_follows(next.grant, holding.grant);
+  refused("a renewal by the evicted holder", ErrorCode::token_mismatch,
+          [&] { pool.renew(holding, Renewal::resume); });
+}
+
+void eviction_means_one_lease(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 2));
+  const Holding former = pool.hold();
+  refused("an eviction from an ID that was never granted", ErrorCode::not_assigned,
+          [&] { pool.evict(2, former.grant.epoch); });
+  refused("an eviction outside the range", ErrorCode::invalid_worker_id,
+          [&] { pool.evict(3, former.grant.epoch); });
+  leaves_alone(pool, 1, [&] {
+    refused("an eviction under another epoch", ErrorCode::not_assigned,
+            [&] { pool.evict(1, former.grant.epoch + 1); });
+  });
+  const Grant resumed = pool.renew(former, Renewal::resume);
+  leaves_alone(pool, 1, [&] {
+    refused("an eviction under a former epoch", ErrorCode::not_assigned,
+            [&] { pool.evict(former.grant); });
+  });
+  pool.renew(former);
+  pool.evict(resumed);
+  leaves_alone(pool, 1, [&] { pool.evict(resumed); });  // G5
+  refused("an eviction without an epoch", ErrorCode::invalid_argument, [&] { pool.evict(1, 0); });
+  const Holding other = pool.hold();
+  pool.release(other);
+  refused("an eviction from a free ID", ErrorCode::not_assigned, [&] { pool.evict(other.grant); });
+}
+
 }  // namespace
 
 const std::vector<ConformanceCheck>& store_conformance() {
@@ -1346,6 +1572,19 @@ const std::vector<ConformanceCheck>& store_conformance() {
       {"granted_id_is_not_restored_by_another", "G7", granted_id_is_not_restored_by_another},
       {"released_lease_is_not_restored", "G7", released_lease_is_not_restored},
       {"witness_shows_that_a_store_went_back", "G7", witness_shows_that_a_store_went_back},
+      {"clusters_are_listed", "G9", where_supported(clusters_are_listed)},
+      {"growing_gives_more_ids", "G12", where_supported(growing_gives_more_ids)},
+      {"shrinking_leaves_holders_alone", "G12", where_supported(shrinking_leaves_holders_alone)},
+      {"ids_that_come_back_into_the_range_are_remembered", "G8",
+       where_supported(ids_that_come_back_into_the_range_are_remembered)},
+      {"lapsed_ids_outside_the_range_stay_out", "G12",
+       where_supported(lapsed_ids_outside_the_range_stay_out)},
+      {"resize_needs_a_cluster_and_a_range", "G12",
+       where_supported(resize_needs_a_cluster_and_a_range)},
+      {"evicted_holder_is_refused", "G3", where_supported(evicted_holder_is_refused)},
+      {"eviction_frees_no_id_sooner", "G1", where_supported(eviction_frees_no_id_sooner)},
+      {"evicted_id_comes_back", "G6", where_supported(evicted_id_comes_back)},
+      {"eviction_means_one_lease", "G3", where_supported(eviction_means_one_lease)},
   };
   return checks;
 }

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -41,6 +42,13 @@ class Broken : public Store {
   virtual std::optional<ClusterView> inspect_so(const std::string& cluster) {
     return next().inspect(cluster, limit);
   }
+  virtual std::vector<std::string> clusters_so() { return next().clusters(limit); }
+  virtual Configuration resize_so(const ResizeRequest& request) {
+    return next().resize(request, limit);
+  }
+  virtual milliseconds evict_so(const EvictRequest& request) {
+    return next().evict(request, limit);
+  }
 
   Store& next() { return *next_; }
   ManualClock& clock() { return *clock_; }
@@ -68,6 +76,18 @@ class Broken : public Store {
   std::optional<ClusterView> do_inspect(const std::string& cluster, milliseconds) final {
     const std::lock_guard lock(mutex_);
     return inspect_so(cluster);
+  }
+  std::vector<std::string> do_clusters(milliseconds) final {
+    const std::lock_guard lock(mutex_);
+    return clusters_so();
+  }
+  Configuration do_resize(const ResizeRequest& request, milliseconds) final {
+    const std::lock_guard lock(mutex_);
+    return resize_so(request);
+  }
+  milliseconds do_evict(const EvictRequest& request, milliseconds) final {
+    const std::lock_guard lock(mutex_);
+    return evict_so(request);
   }
 
   std::mutex mutex_;
@@ -417,6 +437,114 @@ class ShowsReleasedAsTaken final : public Broken {
   }
 };
 
+class ListsNothing final : public Broken {
+  using Broken::Broken;
+  std::vector<std::string> clusters_so() override { return {}; }
+};
+
+// Lists what was only asked for, too.
+class ListsWhatNeverWas final : public Broken {
+  using Broken::Broken;
+  Grant renew_so(const RenewRequest& request) override {
+    asked_.push_back(request.cluster);
+    return next().renew(request, limit);
+  }
+  std::vector<std::string> clusters_so() override {
+    auto names = next().clusters(limit);
+    names.insert(names.end(), asked_.begin(), asked_.end());
+    return names;
+  }
+  std::vector<std::string> asked_;
+};
+
+// Says that it was resized, and keeps its range.
+class ResizesForShow final : public Broken {
+  using Broken::Broken;
+  Configuration resize_so(const ResizeRequest& request) override {
+    auto view = next().inspect(request.cluster, limit);
+    if (!view) return next().resize(request, limit);
+    view->configuration.min_worker_id = request.min_worker_id;
+    view->configuration.max_worker_id = request.max_worker_id;
+    return view->configuration;
+  }
+};
+
+// Ends who is outside the range.
+class RefusesWhoIsOutside final : public Broken {
+  using Broken::Broken;
+  Grant renew_so(const RenewRequest& request) override {
+    const auto view = next().inspect(request.cluster, limit);
+    if (view && request.worker_id > view->configuration.max_worker_id) {
+      throw Error(ErrorCode::invalid_worker_id, "it is outside the range");
+    }
+    return next().renew(request, limit);
+  }
+};
+
+// Makes of a resumption outside the range a renewal.
+class ResumesWhoIsOutside final : public Broken {
+  using Broken::Broken;
+  Grant renew_so(const RenewRequest& request) override {
+    RenewRequest changed = request;
+    const auto view = next().inspect(request.cluster, limit);
+    if (view && request.worker_id > view->configuration.max_worker_id) {
+      changed.renewal = Renewal::held;
+    }
+    return next().renew(changed, limit);
+  }
+};
+
+// Gives an evicted ID back as its holder would.
+class FreesEvictedIdsAtOnce final : public Broken {
+  using Broken::Broken;
+  Grant acquire_so(const AcquireRequest& request) override {
+    const Grant grant = next().acquire(request, limit);
+    tokens_[{request.cluster, grant.worker_id}] = request.token;
+    return grant;
+  }
+  milliseconds evict_so(const EvictRequest& request) override {
+    next().release(
+        {request.cluster, request.worker_id, tokens_[{request.cluster, request.worker_id}], true,
+         std::nullopt, request.client},
+        limit);
+    return milliseconds{0};
+  }
+  std::map<Ids, Token> tokens_;
+};
+
+// Grants an ID from which a holder was evicted never again.
+class KeepsEvictedIds final : public Broken {
+  using Broken::Broken;
+  Grant acquire_so(const AcquireRequest& request) override {
+    const Grant grant = next().acquire(request, limit);
+    if (!evicted_.contains({request.cluster, grant.worker_id})) return grant;
+    throw Error(ErrorCode::no_available_id, "its holder was evicted");
+  }
+  milliseconds evict_so(const EvictRequest& request) override {
+    evicted_.insert({request.cluster, request.worker_id});
+    return next().evict(request, limit);
+  }
+  std::set<Ids> evicted_;
+};
+
+class EvictsForShow final : public Broken {
+  using Broken::Broken;
+  milliseconds evict_so(const EvictRequest&) override { return milliseconds{1000}; }
+};
+
+// Evicts whoever holds the ID now.
+class EvictsAnybody final : public Broken {
+  using Broken::Broken;
+  milliseconds evict_so(const EvictRequest& request) override {
+    EvictRequest changed = request;
+    const auto view = next().inspect(request.cluster, limit);
+    for (const LeaseView& lease : view ? view->leases : std::vector<LeaseView>{}) {
+      if (lease.worker_id == request.worker_id) changed.epoch = lease.epoch;
+    }
+    return next().evict(changed, limit);
+  }
+};
+
 template <typename BrokenStore>
 std::shared_ptr<Store> make(const std::shared_ptr<ManualClock>& clock) {
   return std::make_shared<BrokenStore>(clock);
@@ -475,6 +603,17 @@ const std::vector<Canary>& canaries() {
       {"refuses_all_for_one", make<RefusesAllForOne>, "renewal_refused_among_others_touches_none"},
       {"renews_backwards", make<RenewsBackwards>, "renewals_of_one_lease_together_count_in_order"},
       {"shows_released_as_taken", make<ShowsReleasedAsTaken>, "released_id_is_shown_free"},
+      {"lists_nothing", make<ListsNothing>, "clusters_are_listed"},
+      {"lists_what_never_was", make<ListsWhatNeverWas>, "clusters_are_listed"},
+      {"resizes_for_show", make<ResizesForShow>, "growing_gives_more_ids"},
+      {"refuses_who_is_outside", make<RefusesWhoIsOutside>, "shrinking_leaves_holders_alone"},
+      {"resumes_who_is_outside", make<ResumesWhoIsOutside>,
+       "lapsed_ids_outside_the_range_stay_out"},
+      {"never_shrinks", make<ResizesForShow>, "ids_that_come_back_into_the_range_are_remembered"},
+      {"frees_evicted_ids_at_once", make<FreesEvictedIdsAtOnce>, "eviction_frees_no_id_sooner"},
+      {"keeps_evicted_ids", make<KeepsEvictedIds>, "evicted_id_comes_back"},
+      {"evicts_for_show", make<EvictsForShow>, "evicted_holder_is_refused"},
+      {"evicts_anybody", make<EvictsAnybody>, "eviction_means_one_lease"},
   };
   return canaries;
 }

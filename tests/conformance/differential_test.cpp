@@ -24,6 +24,8 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace workerid::tests {
@@ -73,6 +75,8 @@ class Comparator {
   std::optional<std::string> run(int steps) {
     // Where no time passes, a store that holds back does so to the end.
     losses_from_ = comparison_ == Comparison::exact ? 0 : steps * 9 / 10;
+    // And an ID whose holder was evicted is kept to the end.
+    evictions_from_ = comparison_ == Comparison::exact ? 0 : steps * 8 / 10;
     for (step_ = 0; step_ < steps && !difference_; ++step_) {
       operate();
       if (step_ % 25 == 0 || difference_) compare_views();
@@ -80,7 +84,7 @@ class Comparator {
     return difference_;
   }
 
-  // How often the model answered so: "granted", "released" or an error's name.
+  // How often the model answered so: "granted", "released", "evicted", "resized" or an error's name.
   int count(const std::string& answer) const {
     const auto found = answers_.find(answer);
     return found == answers_.end() ? 0 : found->second;
@@ -102,9 +106,9 @@ class Comparator {
 
   Configuration configuration() const {
     if (comparison_ == Comparison::exact) {
-      return {low, high, milliseconds{1000}, milliseconds{500}, milliseconds{100}};
+      return {low_, high_, milliseconds{1000}, milliseconds{500}, milliseconds{100}};
     }
-    return {low, high, std::chrono::hours{10}, std::chrono::hours{10}, milliseconds{0}};
+    return {low_, high_, std::chrono::hours{10}, std::chrono::hours{10}, milliseconds{0}};
   }
 
   // Clocks of any kind; where the store's clock is not the model's, none that it would bound.
@@ -137,9 +141,12 @@ class Comparator {
   // Mostly the latest lease of an ID, sometimes a former one or one that never was.
   Known some_lease() {
     if (known_.empty() || one_in(10)) {
-      return {low - 1 + static_cast<WorkerId>(below(high - low + 3)), some_token()};
+      if (one_in(5)) return {high + 8, some_token()};  // in no range
+      return {low_ - 1 + static_cast<WorkerId>(below(static_cast<std::uint64_t>(high_ - low_) + 3)),
+              some_token()};
     }
-    const WorkerId worker_id = low + static_cast<WorkerId>(below(high - low + 1));
+    const WorkerId worker_id =
+        low_ + static_cast<WorkerId>(below(static_cast<std::uint64_t>(high_ - low_) + 1));
     const auto latest = std::find_if(known_.rbegin(), known_.rend(), [=](const Known& known) {
       return known.worker_id == worker_id;
     });
@@ -147,7 +154,7 @@ class Comparator {
   }
 
   void operate() {
-    switch (below(11)) {
+    switch (below(12)) {
       case 0:
       case 1:
       case 2:
@@ -161,6 +168,8 @@ class Comparator {
         return release();
       case 8:
         return restore();
+      case 9:
+        return one_in(8) ? resize() : evict();
       default:
         return pass_time();
     }
@@ -260,6 +269,37 @@ class Comparator {
     if (comparison_ == Comparison::timeless) let_time_pass_(milliseconds{2});
   }
 
+  // Mostly the latest lease of an ID.
+  void evict() {
+    if (step_ < evictions_from_) return;
+    const Known lease = some_lease();
+    const auto granted = grants_.find(lease.token);
+    const std::uint64_t epoch = granted == grants_.end() ? some_epoch() : granted->second.epoch;
+    const auto evicted =
+        both("evict " + std::to_string(lease.worker_id), [&](Store& store) -> std::optional<Grant> {
+          const std::uint64_t own = epoch_of(store, epoch);
+          const milliseconds kept =
+              store.evict({"differential", lease.worker_id, own, client_}, timeout);
+          return Grant{lease.worker_id, own, {}, comparison_ == Comparison::exact ? kept : 0ms};
+        });
+    if (evicted) ++answers_["evicted"];
+  }
+
+  void resize() {
+    const auto [former_low, former_high] = std::pair{low_, high_};
+    low_ = low - 2 + static_cast<WorkerId>(below(5));
+    high_ = high - 4 + static_cast<WorkerId>(below(8));
+    const auto resized = both(
+        "resize to " + std::to_string(low_) + " to " + std::to_string(high_),
+        [&](Store& store) -> std::optional<Grant> {
+          const Configuration now = store.resize({"differential", low_, high_, client_}, timeout);
+          return Grant{now.min_worker_id * 1000 + now.max_worker_id, 0, {}, now.lease_time};
+        });
+    if (resized) ++answers_["resized"];
+    // Some go on asking for the former range.
+    if (!resized || one_in(4)) std::tie(low_, high_) = std::pair{former_low, former_high};
+  }
+
   void pass_time() {
     if (comparison_ == Comparison::timeless) return;
     let_time_pass_(milliseconds{below(one_in(10) ? 1600 : 120)});
@@ -319,6 +359,9 @@ class Comparator {
   void compare_views() {
     const auto expected = model_.inspect("differential", timeout);
     const auto seen = subject_.inspect("differential", timeout);
+    if (model_.clusters(timeout) != subject_.clusters(timeout)) {
+      return differ("clusters", "other names", "these");
+    }
     if (expected.has_value() != seen.has_value()) {
       return differ("inspect", expected ? "a cluster" : "none", seen ? "a cluster" : "none");
     }
@@ -387,15 +430,22 @@ class Comparator {
   std::map<std::uint64_t, std::uint64_t> epochs_{{0, 0}};
   std::map<Token, Grant> grants_;
   int losses_from_ = 0;
+  int evictions_from_ = 0;
+  WorkerId low_ = low;  // What the processes ask for.
+  WorkerId high_ = high;
+  const ClientTime client_{};
   std::map<std::string, int> answers_;
   std::optional<std::string> difference_;
 };
 
 // A run that meets no refusals compares nothing of worth.
 void expect_every_answer(const Comparator& comparator, Comparison comparison) {
-  std::vector<std::string> answers{"granted",        "released",          "no_available_id",
-                                   "token_mismatch", "not_assigned",      "configuration_mismatch",
-                                   "invalid_token",  "invalid_worker_id", "holding_back"};
+  std::vector<std::string> answers{"granted",         "released",
+                                   "no_available_id", "token_mismatch",
+                                   "not_assigned",    "configuration_mismatch",
+                                   "invalid_token",   "invalid_worker_id",
+                                   "holding_back",    "evicted",
+                                   "resized"};
   if (comparison == Comparison::exact) answers.emplace_back("token_expired");
   for (const std::string& answer : answers) {
     EXPECT_GE(comparator.count(answer), 10) << answer;

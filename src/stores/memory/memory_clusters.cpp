@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "stores/memory/memory_clusters.hpp"
 
+#include <algorithm>
+
 namespace workerid::detail {
 
 std::optional<rules::Record> MemoryCluster::find(WorkerId worker_id) const {
@@ -16,12 +18,21 @@ rules::Candidates MemoryCluster::candidates(const AcquireRequest& request) const
   if (const auto found = by_instance_.find(request.instance); found != by_instance_.end()) {
     candidates.same_instance = find(found->second);
   }
-  if (!by_free_at_.empty()) candidates.longest_free = find(by_free_at_.begin()->second);
+  candidates.longest_free = longest_free();
   if (cluster) {
+    const WorkerId last = cluster->configuration.max_worker_id;
     candidates.fresh = cluster->next_fresh;
-    while (records_.contains(candidates.fresh)) ++candidates.fresh;
+    while (candidates.fresh <= last && records_.contains(candidates.fresh)) ++candidates.fresh;
   }
   return candidates;
+}
+
+std::optional<rules::Record> MemoryCluster::longest_free() const {
+  const auto found = std::find_if(by_free_at_.begin(), by_free_at_.end(), [&](const auto& entry) {
+    return entry.second >= cluster->configuration.min_worker_id &&
+           entry.second <= cluster->configuration.max_worker_id;
+  });
+  return found == by_free_at_.end() ? std::nullopt : find(found->second);
 }
 
 Grant MemoryCluster::write(const rules::Decision& decision) {
@@ -86,6 +97,29 @@ std::optional<ClusterView> MemoryClusters::inspect(const std::string& cluster,
     view.leases.push_back(rules::view(record, time));
   }
   return view;
+}
+
+std::vector<std::string> MemoryClusters::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, stored] : clusters_) {
+    if (stored.cluster) names.push_back(name);
+  }
+  return names;
+}
+
+Configuration MemoryClusters::resize(const ResizeRequest& request) {
+  MemoryCluster& stored = clusters_[request.cluster];
+  stored.cluster = rules::resize(stored.cluster, request);
+  return stored.cluster->configuration;
+}
+
+std::chrono::milliseconds MemoryClusters::evict(const EvictRequest& request,
+                                                const rules::StoreTime& time) {
+  MemoryCluster& stored = clusters_[request.cluster];
+  const rules::Record evicted =
+      rules::evict(stored.cluster, request, stored.find(request.worker_id), time);
+  stored.save(evicted);
+  return evicted.free_at - time.now;
 }
 
 }  // namespace workerid::detail

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace workerid::detail {
 
@@ -28,6 +29,8 @@ class MemoryCluster {
   void save(const rules::Record& record);
 
  private:
+  std::optional<rules::Record> longest_free() const;
+
   std::map<WorkerId, rules::Record> records_;
   std::set<std::pair<std::chrono::milliseconds, WorkerId>> by_free_at_;
   std::map<Token, WorkerId> by_token_;
@@ -46,6 +49,9 @@ class MemoryClusters {
   void release(const ReleaseRequest& request, const rules::StoreTime& time);
   std::optional<ClusterView> inspect(const std::string& cluster,
                                      const rules::StoreTime& time) const;
+  std::vector<std::string> names() const;
+  Configuration resize(const ResizeRequest& request);
+  std::chrono::milliseconds evict(const EvictRequest& request, const rules::StoreTime& time);
 
  private:
   std::map<std::string, MemoryCluster> clusters_;

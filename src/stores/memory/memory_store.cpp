@@ -51,6 +51,21 @@ class MemoryStore final : public Store {
              "nothing."}};
   }
 
+  std::vector<std::string> do_clusters(milliseconds) override {
+    const std::lock_guard lock(mutex_);
+    return clusters_.names();
+  }
+
+  Configuration do_resize(const ResizeRequest& request, milliseconds) override {
+    const std::lock_guard lock(mutex_);
+    return clusters_.resize(request);
+  }
+
+  milliseconds do_evict(const EvictRequest& request, milliseconds) override {
+    const std::lock_guard lock(mutex_);
+    return clusters_.evict(request, time());
+  }
+
   rules::StoreTime time() const {
     const Moment now = clock_->now();
     return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall};

@@ -40,12 +40,15 @@ if ARGV[4] == '' and not ARGV[7] then
       else
         local first = redis.pcall('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
         local free_at_ms = tonumber(first[2])
-        if free_at_ms and free_at_ms > now_ms then
+        local candidate = free_at_ms and #first[1] == 4 and struct.unpack('>I4', first[1])
+        -- A resize leaves those outside the range in the order.
+        candidate = candidate and candidate >= min and candidate <= max and candidate
+        if candidate and free_at_ms > now_ms then
           return {'all_taken', max - min + 1, free_at_ms - now_ms}
         end
-        local record = free_at_ms and #first[1] == 4 and redis.pcall('HGET', KEYS[1], first[1])
+        local record = candidate and redis.pcall('HGET', KEYS[1], first[1])
         if record and #record > 55 and record:byte(56) == 9 then  -- Of no instance.
-          id, key, former_token = struct.unpack('>I4', first[1]), first[1], record:sub(2, 23)
+          id, key, former_token = candidate, first[1], record:sub(2, 23)
           reserved_ms = struct.unpack('>d', record, 40) + free_at_ms -
             (record:byte(1) == 1 and cool_down_ms or reuse_delay_ms)
         end
@@ -82,6 +85,21 @@ local function lost_ago_ms(history, asked)
   return history.uptime_ms  -- It started without it.
 end
 
+-- The ID of the range that is free for the longest, or nil.
+local function longest_free(cluster)
+  local first, count = 0, 1
+  while true do
+    local ids = call('ZRANGE', ORDER, first, first + count - 1)
+    for _, key in ipairs(ids) do
+      if #key ~= 4 then return nil end
+      local id = struct.unpack('>I4', key)
+      if in_range(cluster, id) then return find(cluster, id) end
+    end
+    if #ids < count then return nil end
+    first, count = first + count, 100
+  end
+end
+
 return operation(function()
   local token, instance, owner = ARGV[1], ARGV[4], ARGV[5]
   local takeover, fresh, seen_epoch = struct.unpack('>BBd', ARGV[6])
@@ -116,6 +134,7 @@ return operation(function()
 
   local record = find_by(cluster, CLUSTER, 'token', token)
   if record then -- G5: the same grant again
+    check_range(cluster, record.id)
     if record.released then answer('token_used_up') end
     if record.incarnation_began == cluster.incarnation_began then
       extend(cluster, record)
@@ -128,9 +147,10 @@ return operation(function()
   end
 
   record = find_by(cluster, INSTANCES, 'instance', instance)
-  if not record or not (takeover or cluster.now_ms >= record.free_at_ms) then
+  if not record or not in_range(cluster, record.id) or not (takeover or cluster.now_ms >= record.free_at_ms) then
     -- Some of those that were never granted in this incarnation were restored.
-    while call('HEXISTS', CLUSTER, key_of(cluster.next_fresh)) == 1 do
+    while cluster.next_fresh <= cluster.max and
+      call('HEXISTS', CLUSTER, key_of(cluster.next_fresh)) == 1 do
       cluster.next_fresh = cluster.next_fresh + 1
     end
     if cluster.next_fresh <= cluster.max then
@@ -138,8 +158,7 @@ return operation(function()
       cluster.next_fresh = cluster.next_fresh + 1
       cluster.granted = cluster.granted + 1
     else
-      local key = call('ZRANGE', ORDER, 0, 0)[1]
-      record = key and #key == 4 and find(cluster, struct.unpack('>I4', key))
+      record = longest_free(cluster)
       if not record then damaged(ORDER, 'the entry of the ID that is free for the longest') end
       if cluster.now_ms < record.free_at_ms then
         answer('all_taken', cluster.max - cluster.min + 1, record.free_at_ms - cluster.now_ms)

@@ -362,8 +362,12 @@ end
 
 local function leftovers() return call('EXISTS', ORDER, INSTANCES) > 0 end
 
+local function in_range(configuration, id)
+  return id >= configuration.min and id <= configuration.max
+end
+
 local function check_range(cluster, id)
-  if id < cluster.min or id > cluster.max then answer('outside_range', cluster.min, cluster.max) end
+  if not in_range(cluster, id) then answer('outside_range', cluster.min, cluster.max) end
 end
 
 local function check_owner(record, token)
@@ -375,9 +379,11 @@ end
 -- The record that renew and release are about, or the answer why there is none (G3).
 local function owned_record(cluster, id, token)
   if not cluster then answer('unknown_cluster') end
-  check_range(cluster, id)
   local record = find(cluster, id)
-  if not record then answer('never_granted') end
+  if not record then  -- Who has one outside the range was granted it before a resize.
+    check_range(cluster, id)
+    answer('never_granted')
+  end
   check_owner(record, token)
   return record
 end

@@ -146,6 +146,11 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
     throw Error(ErrorCode::invalid_token,
                 which + ": the lease of this token was released; a token serves one acquisition");
   }
+  if (word == "outside_range") {
+    throw Error(ErrorCode::invalid_worker_id,
+                which + ": the worker ID of this token is outside its range, " +
+                    number(answer.number(1)) + " to " + number(answer.number(2)));
+  }
   if (word == "all_taken") {
     throw Error(ErrorCode::no_available_id,
                 which + ": all of its " + number(answer.number(1)) +
@@ -156,7 +161,7 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
   refuse_data(answer, which);
 }
 
-// What renew and release are refused for.
+// What renew, release and evict are refused for.
 [[noreturn]] void refuse_lease(const Answer& answer, const std::string& cluster,
                                WorkerId worker_id) {
   const std::string which = "worker ID " + number(worker_id) + " of cluster " + quoted(cluster);
@@ -179,7 +184,14 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
     throw Error(ErrorCode::token_mismatch,
                 which + ": it was granted to another, under epoch " + number(answer.number(1)));
   }
-  if (word == "released_before") throw Error(ErrorCode::not_assigned, which + ": it was released");
+  if (word == "released_before") {
+    throw Error(ErrorCode::not_assigned, which + ": it was released, or its holder evicted");
+  }
+  if (word == "another_epoch") {
+    throw Error(ErrorCode::not_assigned,
+                which + ": its lease has another epoch, " + number(answer.number(1)));
+  }
+  if (word == "free") throw Error(ErrorCode::not_assigned, which + ": nobody holds it");
   if (word == "ended") {
     throw Error(ErrorCode::token_expired,
                 which + ": its lease ended " + number(answer.number(1)) + " ms ago");
@@ -364,6 +376,62 @@ class RedisStore final : public Store {
     } while (cursor != "0");
     for (auto& [worker_id, lease] : leases) view.leases.push_back(std::move(lease));
     return view;
+  }
+
+  // Batch by batch, so that a large database never keeps the server from its other callers.
+  std::vector<std::string> do_clusters(milliseconds timeout) override {
+    const Deadline deadline = detail::redis::deadline_after(timeout);
+    const std::string every = keys("*").front();
+    const std::size_t before = every.find('*');
+    const std::size_t around = every.size() - 1;
+    std::vector<std::string> names;
+    std::string cursor = "0";
+    do {
+      const Answer batch =
+          answer_in(send({"SCAN", cursor, "MATCH", every, "COUNT", "1000"}, deadline));
+      cursor = batch.text(0);
+      const Answer found = batch.array(1);
+      for (std::size_t index = 0; index < found.size(); ++index) {
+        const std::string& key = found.text(index);
+        if (key.size() <= around) batch.refuse_shape();
+        const std::string name = key.substr(before, key.size() - around);
+        if (is_cluster_name(name)) names.push_back(name);
+      }
+    } while (cursor != "0");
+    return names;
+  }
+
+  Configuration do_resize(const ResizeRequest& request, milliseconds timeout) override {
+    const Words words{detail::redis::packed({request.min_worker_id, request.max_worker_id}),
+                      packed(request.client)};
+    const Answer answer = run(detail::redis::resize_script, request.cluster, words,
+                              detail::redis::deadline_after(timeout));
+    if (answer.word() == "resized") return configuration_of(answer, 1);
+    const std::string which = "cluster " + quoted(request.cluster);
+    if (answer.word() == "unknown_cluster") {
+      throw Error(ErrorCode::invalid_argument, which + ": the store knows no cluster of this name");
+    }
+    refuse_data(answer, which);
+  }
+
+  milliseconds do_evict(const EvictRequest& request, milliseconds timeout) override {
+    const Words words{detail::redis::packed_id(request.worker_id),
+                      detail::redis::packed({static_cast<std::int64_t>(request.epoch)}),
+                      packed(request.client)};
+    const Answer answer = run(detail::redis::evict_script, request.cluster, words,
+                              detail::redis::deadline_after(timeout));
+    if (answer.word() == "evicted") return answer.time(1);
+    refuse_lease(answer, request.cluster, request.worker_id);
+  }
+
+  // Other data may have keys of that form.
+  static bool is_cluster_name(const std::string& name) {
+    try {
+      check_cluster_name(name);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
   }
 
   // Says how the server is set up, as far as it tells.

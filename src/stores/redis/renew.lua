@@ -63,6 +63,7 @@ return operation(function()
   end
   if renewal == 'strict' then refuse_ended(cluster, record) end
   if renewal == 'resume' then
+    check_range(cluster, id)
     grant_anew(cluster, record)
     save_cluster(cluster)
   else

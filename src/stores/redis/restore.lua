@@ -15,18 +15,21 @@ return operation(function()
   local id, epoch, first_ms, last_ms = struct.unpack('>dddd', ARGV[1])
   local token, instance, owner = ARGV[2], ARGV[5], ARGV[6]
 
+  local own = unpack_configuration(ARGV[3])
+
   local history = read_history()
   local cluster = open_cluster()
   if not cluster then
-    cluster = new_cluster(unpack_configuration(ARGV[3]))
+    cluster = new_cluster(own)
     check_range(cluster, id)
     if leftovers() then rebuild(cluster) end
     save_cluster(cluster)
   end
-  check_range(cluster, id)
   repair(cluster)
 
   local found = find(cluster, id)
+  -- Who was granted it before a resize, or after one that was lost, goes on.
+  if not found and not in_range(own, id) then check_range(cluster, id) end
   local owned = found and found.token == token
   local forgotten = not found or (not owned and found.epoch < epoch)
   notice_loss(cluster, epoch, history)

@@ -18,5 +18,7 @@ extern const Script renew_script;
 extern const Script restore_script;
 extern const Script release_script;
 extern const Script inspect_script;
+extern const Script resize_script;
+extern const Script evict_script;
 
 }  // namespace workerid::detail::redis

@@ -59,14 +59,18 @@ Records::Records(Database& database)
       by_token_(database, select_record("AND token = ?2")),
       by_instance_(database, select_record("AND worker_id = (SELECT worker_id FROM instances"
                                            " WHERE cluster = ?1 AND instance = ?2)")),
-      longest_free_(database, select_record("ORDER BY free_at_ms, worker_id LIMIT 1")),
+      longest_free_(database, select_record("AND worker_id BETWEEN ?2 AND ?3"
+                                            " ORDER BY free_at_ms, worker_id LIMIT 1")),
       all_(database, select_record("ORDER BY worker_id")),
+      names_(database, "SELECT cluster FROM clusters ORDER BY cluster"),
       save_cluster_(database,
                     "INSERT INTO clusters (cluster, min_worker_id, max_worker_id, lease_time_ms,"
                     " reuse_delay_ms, cool_down_ms, last_epoch, next_fresh, granted, incarnation,"
                     " incarnation_began, hold_back_until_ms, lost_timestamps_ms)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
                     " ON CONFLICT (cluster) DO UPDATE SET"
+                    " min_worker_id = excluded.min_worker_id,"
+                    " max_worker_id = excluded.max_worker_id,"
                     " last_epoch = excluded.last_epoch, next_fresh = excluded.next_fresh,"
                     " granted = excluded.granted, incarnation = excluded.incarnation,"
                     " incarnation_began = excluded.incarnation_began,"
@@ -129,10 +133,17 @@ rules::Candidates Records::candidates(const AcquireRequest& request,
     candidates.same_instance =
         first_of(by_instance_.query(request.cluster, request.instance), database_);
   }
-  candidates.longest_free = first_of(longest_free_.query(request.cluster), database_);
   if (cluster) {
+    const Configuration& configuration = cluster->configuration;
+    candidates.longest_free =
+        first_of(longest_free_.query(request.cluster, configuration.min_worker_id,
+                                     configuration.max_worker_id),
+                 database_);
     candidates.fresh = cluster->next_fresh;
-    while (find(request.cluster, candidates.fresh)) ++candidates.fresh;
+    while (candidates.fresh <= configuration.max_worker_id &&
+           find(request.cluster, candidates.fresh)) {
+      ++candidates.fresh;
+    }
   }
   return candidates;
 }
@@ -142,6 +153,13 @@ std::vector<rules::Record> Records::all(const std::string& cluster) {
   Rows rows = all_.query(cluster);
   while (rows.next()) records.push_back(record_of(rows, database_));
   return records;
+}
+
+std::vector<std::string> Records::names() {
+  std::vector<std::string> names;
+  Rows rows = names_.query();
+  while (rows.next()) names.push_back(rows.text());
+  return names;
 }
 
 void Records::save(const std::string& cluster, const rules::Cluster& value) {

@@ -24,6 +24,7 @@ class Records {
   rules::Candidates candidates(const AcquireRequest& request,
                                const std::optional<rules::Cluster>& cluster);
   std::vector<rules::Record> all(const std::string& cluster);
+  std::vector<std::string> names();
 
   void save(const std::string& cluster, const rules::Cluster& value);
   /// `former` is what the file has of this worker ID, nothing if it has no record: what has not
@@ -39,6 +40,7 @@ class Records {
   Statement by_instance_;
   Statement longest_free_;
   Statement all_;
+  Statement names_;
   Statement save_cluster_;
   Statement save_record_;
   Statement extend_record_;

@@ -319,6 +319,36 @@ class SqliteStore final : public Store {
     return view;
   }
 
+  std::vector<std::string> do_clusters(milliseconds timeout) override {
+    return begin(Access::read, timeout).records().names();
+  }
+
+  Configuration do_resize(const ResizeRequest& request, milliseconds timeout) override {
+    Operation operation = begin(Access::write, timeout);
+    Records& records = operation.records();
+    const auto cluster = records.cluster(request.cluster);
+    const rules::Cluster resized = rules::resize(cluster, request);
+    if (resized != cluster) {
+      records.save(request.cluster, resized);
+      operation.commit();
+    }
+    return resized.configuration;
+  }
+
+  milliseconds do_evict(const EvictRequest& request, milliseconds timeout) override {
+    Operation operation = begin(Access::write, timeout);
+    Records& records = operation.records();
+    const auto record = records.find(request.cluster, request.worker_id);
+    const rules::StoreTime now = operation.time();
+    const rules::Record evicted =
+        rules::evict(records.cluster(request.cluster), request, record, now);
+    if (evicted != record) {
+      records.save(request.cluster, evicted, record);
+      operation.commit();
+    }
+    return evicted.free_at - now.now;
+  }
+
   Guarantee do_guarantee(milliseconds timeout) override {
     begin(Access::read, timeout);
     return {GuaranteeLevel::exact,
