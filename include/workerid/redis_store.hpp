@@ -86,8 +86,8 @@ class RedisConnection {
 /// `sentinel_cert=`, `sentinel_key=`, `sentinel_server_name=`, `sentinel_verify=none`, each as the
 /// servers' by default, but the name.
 ///
-/// `wait_replicas=N` on any of them: what is granted, renewed or restored counts only if N replicas
-/// acknowledged it, else it is `outcome_unknown`. The server waits for them (WAIT) for three quarters
+/// `wait_replicas=N` on any of them: what is granted, renewed, restored, evicted or resized counts
+/// only if N replicas acknowledged it, else it is `outcome_unknown`. The server waits for them (WAIT) for three quarters
 /// of the time-out at the most; it takes no round trip of ours.
 ///
 /// User, password, service, path and options are percent-decoded; IPv6 hosts stand in brackets.

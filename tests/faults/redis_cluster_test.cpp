@@ -42,6 +42,7 @@ TEST(RedisCluster, ServesEachClusterOnTheNodeThatHasIt) {
     client.release(*store, grant.worker_id);
   }
   EXPECT_EQ(ports.size(), 3U);
+  EXPECT_EQ(store->clusters(patience).size(), 20U) << "of all nodes";
   EXPECT_EQ(store->description(), redis.url());
   EXPECT_EQ(store->guarantee(patience).exclusivity, GuaranteeLevel::conditional);
 }

@@ -405,7 +405,7 @@ class RedisStore final : public Store {
     const Words words{detail::redis::packed({request.min_worker_id, request.max_worker_id}),
                       packed(request.client)};
     const Answer answer = run(detail::redis::resize_script, request.cluster, words,
-                              detail::redis::deadline_after(timeout));
+                              Keep::on_replicas, detail::redis::deadline_after(timeout));
     if (answer.word() == "resized") return configuration_of(answer, 1);
     const std::string which = "cluster " + quoted(request.cluster);
     if (answer.word() == "unknown_cluster") {
@@ -419,7 +419,7 @@ class RedisStore final : public Store {
                       detail::redis::packed({static_cast<std::int64_t>(request.epoch)}),
                       packed(request.client)};
     const Answer answer = run(detail::redis::evict_script, request.cluster, words,
-                              detail::redis::deadline_after(timeout));
+                              Keep::on_replicas, detail::redis::deadline_after(timeout));
     if (answer.word() == "evicted") return answer.time(1);
     refuse_lease(answer, request.cluster, request.worker_id);
   }
