@@ -32,7 +32,7 @@ std::string exit_code_table() {
   table += line("0", "success");
   table += line("1",
                 "the system refused: no process could be started, the output not written; or the "
-                "answer to a question was no");
+                "answer was no");
   table += line("2", "bad usage, or a value that is not allowed (invalid_argument)");
   for (const ErrorCode code : all_codes) {
     if (code == ErrorCode::invalid_argument) continue;

@@ -51,7 +51,7 @@ int resize(const CommonOptions& common, const ResizeOptions& options) {
   const auto view = store->inspect(common.cluster, call_timeout);
   const std::string which = "cluster \"" + common.cluster + "\"";
   if (!view) {
-    throw Error(ErrorCode::not_assigned, which + ": the store knows no cluster of this name");
+    throw Error(ErrorCode::invalid_argument, which + ": the store knows no cluster of this name");
   }
   const WorkerId former_low = view->configuration.min_worker_id;
   const WorkerId former_high = view->configuration.max_worker_id;

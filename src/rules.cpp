@@ -402,7 +402,7 @@ ClusterView view(const Cluster& cluster, const StoreTime& time) {
 
 Cluster resize(const std::optional<Cluster>& stored, const ResizeRequest& request) {
   if (!stored) {
-    throw Error(ErrorCode::not_assigned,
+    throw Error(ErrorCode::invalid_argument,
                 "cluster " + quoted(request.cluster) + ": the store knows no cluster of this name");
   }
   Cluster cluster = *stored;

@@ -261,8 +261,8 @@ class Store {
   /// more, but whoever holds one renews and releases it as before, until it is released or lapses.
   /// From then on processes that ask for the former range are refused new grants
   /// (`configuration_mismatch`, G12). Repeating a resize is no error.
-  /// Errors: `not_assigned` if the store knows no cluster of this name; `unsupported_server` if it
-  /// cannot.
+  /// Errors: `invalid_argument` if the store knows no cluster of this name; `unsupported_server` if
+  /// it cannot.
   Configuration resize(const ResizeRequest& request, std::chrono::milliseconds timeout);
 
   /// Ends a lease whoever holds it, as if it had been released, except that the ID is kept from

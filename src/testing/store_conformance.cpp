@@ -1417,7 +1417,7 @@ void lapsed_ids_outside_the_range_stay_out(const StoreSubject& subject) {
 
 void resize_needs_a_cluster_and_a_range(const StoreSubject& subject) {
   Pool pool(subject, long_lived(1, 3));
-  refused("a resize of a cluster that was never used", ErrorCode::not_assigned,
+  refused("a resize of a cluster that was never used", ErrorCode::invalid_argument,
           [&] { pool.resize(1, 3); });
   demand(!subject.open()->inspect(pool.cluster(), timeout), "a refused resize made the cluster");
   pool.hold();

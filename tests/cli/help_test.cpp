@@ -16,8 +16,9 @@
 namespace workerid::tests {
 namespace {
 
-const std::vector<std::string> all_commands{"run",     "get",     "renew", "release",   "list",
-                                            "inspect", "torture", "bench", "completion"};
+const std::vector<std::string> all_commands{"run",   "get",     "renew",    "release",
+                                            "list",  "inspect", "clusters", "resize",
+                                            "evict", "torture", "bench",    "completion"};
 
 std::string help(const std::vector<std::string>& command) {
   std::vector<std::string> words = command;
@@ -88,7 +89,7 @@ TEST(Completion, KnowsEveryCommandAndOption) {
   std::set<std::string> first(all_commands.begin(), all_commands.end());
   first.merge(options_of(help({})));
   EXPECT_EQ(completions({"workerid", ""}), first);
-  EXPECT_EQ(completions({"workerid", "re"}), (std::set<std::string>{"release", "renew"}));
+  EXPECT_EQ(completions({"workerid", "re"}), (std::set<std::string>{"release", "renew", "resize"}));
   for (const std::string& command : all_commands) {
     EXPECT_EQ(completions({"workerid", command, "--"}), options_of(help({command}))) << command;
   }

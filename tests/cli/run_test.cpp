@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // workerid run, while all goes well: what the command gets, what it does not get, how both end.
+#include "cli/terminal.hpp"
 #include "cli/tool.hpp"
 #include "cli/watched.hpp"
 #include "support/temporary_directory.hpp"
@@ -9,13 +10,10 @@
 #include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <pty.h>
 #include <set>
 #include <sstream>
 #include <string>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <vector>
 
 namespace workerid::tests {
@@ -313,49 +311,6 @@ TEST_F(Run, MessagesMayBeJson) {
   EXPECT_NE(nlohmann::json::parse(result.errors).at("message").get<std::string>().find("no-such"),
             std::string::npos);
 }
-
-// A run in a terminal of its own.
-class Terminal {
- public:
-  explicit Terminal(const std::vector<std::string>& words, const Environment& environment) {
-    std::vector<char*> arguments;
-    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    pid_ = ::forkpty(&terminal_, nullptr, nullptr, nullptr);
-    if (pid_ != 0) return;
-    for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
-    ::execv(arguments.front(), arguments.data());
-    ::_exit(127);
-  }
-  Terminal(const Terminal&) = delete;
-  Terminal& operator=(const Terminal&) = delete;
-  ~Terminal() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    ::close(terminal_);
-  }
-
-  void type(char character) const { ASSERT_EQ(::write(terminal_, &character, 1), 1); }
-
-  // Waits until `text` was shown.
-  bool shows(const std::string& text) {
-    while (shown_.find(text) == std::string::npos) {
-      pollfd readable{.fd = terminal_, .events = POLLIN, .revents = 0};
-      char character = 0;
-      if (::poll(&readable, 1, 30'000) != 1 || ::read(terminal_, &character, 1) != 1) return false;
-      shown_ += character;
-    }
-    return true;
-  }
-
-  pid_t pid() const noexcept { return pid_; }
-  const std::string& shown() const noexcept { return shown_; }
-
- private:
-  int terminal_ = -1;
-  pid_t pid_ = -1;
-  std::string shown_;
-};
 
 TEST_F(Run, ControlCReachesTheCommandOnce) {
   Terminal terminal(Tool::words({"run", "--", "sh", "-c",

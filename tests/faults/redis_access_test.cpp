@@ -84,6 +84,22 @@ TEST_F(RedisAccess, MissingPermissionsAreDenied) {
   }
 }
 
+TEST_F(RedisAccess, AdministrationNeedsScanBesides) {
+  std::vector<std::string> rules = needed;
+  rules.emplace_back("~{workerid:*}:*");
+  set_user(rules);
+  const auto store = open("worker:s%25cret");
+  const Client holder;
+  const Grant grant = holder.acquire(*store);
+  store->resize({"jobs", 1, 20, holder.time}, patience);
+  store->evict({"jobs", grant.worker_id, grant.epoch, holder.time}, patience);
+  expect_error_naming(
+      ErrorCode::denied, [&] { store->clusters(patience); }, "scan");
+  rules.emplace_back("+scan");
+  set_user(rules);
+  EXPECT_EQ(store->clusters(patience), std::vector<std::string>{"jobs"});
+}
+
 TEST_F(RedisAccess, DeniedCommandIsNamed) {
   set_user({"+@all", "-evalsha", "~*"});
   expect_error_naming(

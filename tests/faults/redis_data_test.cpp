@@ -95,6 +95,40 @@ TEST_F(RedisData, OperationIsOneRoundTrip) {
   EXPECT_EQ(calls("ping"), 0);
 }
 
+// Those that a resize left outside the range come first in the order.
+TEST_F(RedisData, IdsOutsideTheRangeArePassedOver) {
+  Client client;
+  client.configuration = {1, 250, 60s, 30s, 0ms};
+  for (WorkerId next = 1; next <= 250; ++next) {
+    client.token = Token::random();
+    ASSERT_EQ(client.acquire(*store).worker_id, next);
+    client.release(*store, next);
+  }
+  store->resize({"jobs", 240, 241, client.time}, patience);
+  client.configuration.min_worker_id = 240;
+  client.configuration.max_worker_id = 241;
+  for (const WorkerId next : {240, 241}) {
+    client.token = Token::random();
+    EXPECT_EQ(client.acquire(*store).worker_id, next);
+  }
+  client.token = Token::random();
+  const Error error = expect_error(ErrorCode::no_available_id, [&] { client.acquire(*store); });
+  EXPECT_GT(error.retry_after().value_or(0ms), 60s) << "not that of an ID outside the range";
+  EXPECT_EQ(store->inspect("jobs", patience)->leases.size(), 2U);
+}
+
+TEST_F(RedisData, ClustersAreFoundAmongOtherKeys) {
+  server.cli({"EVAL", "for i = 1, 5000 do redis.call('SET', 'other:' .. i, i) end", "0"});
+  server.cli({"SET", "{workerid:no name}:cluster", "1"});
+  std::vector<std::string> names;
+  for (int number = 10; number < 40; ++number) {
+    Client client;
+    names.push_back(client.cluster = "jobs/" + std::to_string(number));
+    client.acquire(*store);
+  }
+  EXPECT_EQ(store->clusters(patience), names);
+}
+
 // Keys with a time to live are evicted first, and expire by a clock that steps.
 TEST_F(RedisData, NothingHasATimeToLive) {
   AcquireRequest request = Client{}.acquisition();

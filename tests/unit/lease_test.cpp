@@ -102,6 +102,15 @@ class LeaseTest : public ::testing::Test {
     }
   }
 
+  // The ID that another process would get now, by the memory store alone; nothing if it gets none.
+  std::optional<WorkerId> free_id() {
+    const auto view = store->inspect("test", 1s);
+    for (const LeaseView& lease : view->leases) {
+      if (lease.state == LeaseState::free) return lease.worker_id;
+    }
+    return std::nullopt;
+  }
+
   static Configuration configuration() {
     Options options;
     options.max_worker_id = 1;
@@ -204,6 +213,61 @@ TEST_F(LeaseTest, IsLostForGoodWhenSomebodyElseGotTheId) {  // G1, G3
   EXPECT_EQ(journal.wait_for(Event::Kind::lost).error->error_code(), ErrorCode::token_mismatch);
   EXPECT_THROW(static_cast<void>(lease.worker_id()), Error);
   EXPECT_GT(other.epoch, lease.epoch());
+}
+
+TEST_F(LeaseTest, AnEvictedHolderIsLostAtItsNextRenewal) {  // G1
+  Generator test = generator({.max_worker_id = 1});
+  const Lease lease = test.lease();
+  clock->await_waiters(1);
+  const BootTime valid_until = lease.valid_until();
+  const auto kept = store->evict({"test", 1, lease.epoch(), {}}, 1s);
+  EXPECT_GE(clock->now().boot + kept, valid_until) << "it may believe in its lease so long";
+  EXPECT_TRUE(lease.held()) << "it has not heard of it";
+  std::atomic<bool> told = false;
+  const std::stop_callback tell(lease.lost(), [&] { told = true; });
+  advance_until([&] {
+    EXPECT_EQ(free_id(), std::nullopt);
+    return told.load();
+  });
+  EXPECT_LT(clock->now().boot, valid_until) << "it is told by a renewal, not by time";
+  EXPECT_EQ(lease.state(), Lease::State::lost);
+  EXPECT_EQ(lease.loss()->error_code(), ErrorCode::not_assigned);
+  EXPECT_NE(std::string{lease.loss()->what()}.find("evicted"), std::string::npos);
+}
+
+TEST_F(LeaseTest, AnEvictedIdIsNobodysWhileItsHolderMayBelieve) {  // G1
+  Generator test = generator({.max_worker_id = 1});
+  const Lease lease = test.lease();
+  clock->await_waiters(1);
+  store->always(Fault::request_lost);  // it cannot be told
+  store->evict({"test", 1, lease.epoch(), {}}, 1s);
+  advance_until([&] {
+    if (!lease.held()) return true;
+    EXPECT_EQ(free_id(), std::nullopt);
+    return false;
+  });
+  const BootTime not_before = clock->now().boot + lease_time / 2 - 100ms;  // the reuse delay
+  advance_until([&] { return free_id() == 1; });
+  EXPECT_GE(clock->now().boot, not_before);
+  EXPECT_FALSE(lease.held());
+  store->always(Fault::none);
+}
+
+TEST_F(LeaseTest, AHolderOutsideTheRangeGoesOnUntilItLapses) {  // G12
+  Generator test = generator({.max_worker_id = 2});
+  const Lease first = test.lease();
+  const Lease second = test.lease();
+  ASSERT_EQ(second.worker_id(), 2);
+  store->resize({"test", 1, 1, {}}, 1s);
+  journal.wait_for(Event::Kind::granted, 2);
+  advance_until([&] { return store->count("renew") >= 4; });
+  EXPECT_TRUE(second.held());
+  EXPECT_THROW(test.lease(0ms), Error) << "it asks for the former range";
+  store->always(Fault::unavailable);
+  advance_until([&] { return !first.held() && !second.held(); });
+  store->always(Fault::none);
+  advance_until([&] { return first.held() && second.lost().stop_requested(); });
+  EXPECT_EQ(second.loss()->error_code(), ErrorCode::invalid_worker_id);
 }
 
 TEST_F(LeaseTest, AForwardStepOfTheWallClockSuspendsForOneRenewal) {  // F19

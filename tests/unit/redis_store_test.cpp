@@ -231,6 +231,54 @@ TEST_F(RedisStoreTest, MapsRefusedLeases) {
       ErrorCode::invalid_argument, [&] { release(); }, "30", "20");
 }
 
+TEST_F(RedisStoreTest, ListsClustersBatchByBatch) {
+  answer(array({text("7"), array({text("{workerid:b}:cluster"), text("{workerid:a/1}:cluster")})}));
+  answer(array({text("0"), array({text("{workerid:b}:cluster"), text("{workerid:c d}:cluster")})}));
+  EXPECT_EQ(store->clusters(5s), (Words{"a/1", "b"}));
+  EXPECT_EQ(connection->commands.at(0),
+            (Words{"SCAN", "0", "MATCH", "{workerid:*}:cluster", "COUNT", "1000"}));
+  EXPECT_EQ(connection->commands.at(1).at(1), "7");
+  for (const RedisReply& shape :
+       {text("0"), array({text("0")}), array({text("0"), text("x")}),
+        array({text("0"), array({whole(1)})}), array({text("0"), array({text(":cluster")})})}) {
+    answer(shape);
+    expect_error_naming(
+        ErrorCode::unsupported_server, [&] { store->clusters(5s); }, "wrong shape");
+  }
+}
+
+TEST_F(RedisStoreTest, MapsAnswersToAdministration) {
+  const ResizeRequest wider{"c", 1, 20, {}};
+  answer(array({text("resized"), whole(1), whole(20), whole(1), whole(2), whole(3)}));
+  EXPECT_EQ(store->resize(wider, 5s), (Configuration{1, 20, 1ms, 2ms, 3ms}));
+  EXPECT_EQ(connection->commands.at(0).at(6), packed({1, 20}));
+  answer(array({text("resized"), whole(1), whole(10), whole(1), whole(2), whole(3)}));
+  expect_error(ErrorCode::corrupt_record, [&] { store->resize(wider, 5s); });
+  answer(array({text("unknown_cluster")}));
+  expect_error_naming(
+      ErrorCode::invalid_argument, [&] { store->resize(wider, 5s); }, "\"c\"");
+
+  const EvictRequest eviction{"c", 5, 77, {}};
+  answer(array({text("evicted"), whole(1234)}));
+  EXPECT_EQ(store->evict(eviction, 5s), 1234ms);
+  EXPECT_EQ(connection->commands.back().at(7), packed({77}));
+  const std::vector<std::pair<RedisReply, ErrorCode>> refusals{
+      {array({text("unknown_cluster")}), ErrorCode::not_assigned},
+      {array({text("never_granted")}), ErrorCode::not_assigned},
+      {array({text("another_epoch"), whole(78)}), ErrorCode::not_assigned},
+      {array({text("free")}), ErrorCode::not_assigned},
+      {array({text("outside_range"), whole(6), whole(9)}), ErrorCode::invalid_worker_id},
+  };
+  for (const auto& [reply, code] : refusals) {
+    answer(reply);
+    expect_error_naming(
+        code, [&] { store->evict(eviction, 5s); }, "worker ID 5", "\"c\"");
+  }
+  answer(array({text("outside_range"), whole(6), whole(9)}));
+  expect_error_naming(
+      ErrorCode::invalid_worker_id, [&] { acquire(); }, "6 to 9");
+}
+
 TEST_F(RedisStoreTest, NamesDataThatIsNotItsOwn) {
   answer(array({text("damaged"), text("{workerid:c}:cluster"), text("the record of worker ID 3")}));
   expect_error_naming(

@@ -748,5 +748,138 @@ TEST(RulesClusterView, CountsWhatIsLeftOfTheRange) {
             largest_worker_id + 1);
 }
 
+// ---- resize -------------------------------------------------------------------------------------
+
+Cluster resized(const Cluster& cluster, WorkerId low, WorkerId high) {
+  return rules::resize(cluster, {"c", low, high, client()});
+}
+
+TEST(RulesResize, ChangesTheRangeAlone) {
+  Cluster expected = used_cluster(2);
+  expected.configuration.max_worker_id = 9;
+  EXPECT_EQ(resized(used_cluster(2), 1, 9), expected);
+  EXPECT_EQ(resized(used_cluster(2), 1, 3), used_cluster(2));
+  expect_error_naming(
+      ErrorCode::invalid_argument,
+      [] {
+        rules::resize(std::nullopt, {"c", 1, 9, client()});
+      },
+      "\"c\"");
+}
+
+// No ID below it in the range was never granted.
+TEST(RulesResize, NextFreshStaysInTheRange) {
+  EXPECT_EQ(resized(full_cluster, 1, 9).next_fresh, 4);
+  EXPECT_EQ(resized(full_cluster, 1, 2).next_fresh, 3);
+  EXPECT_EQ(resized(full_cluster, 2, 9).next_fresh, 4);
+  EXPECT_EQ(resized(full_cluster, 6, 9).next_fresh, 6);
+  EXPECT_EQ(resized(full_cluster, 0, 9).next_fresh, 0);
+  EXPECT_EQ(resized(full_cluster, 0, largest_worker_id).next_fresh, 0);
+}
+
+TEST(RulesResize, WhatIsOutsideIsNotGranted) {
+  const Cluster smaller = resized(full_cluster, 1, 1);  // without the record's ID, 2
+  AcquireRequest request = acquire_request("pod");
+  request.configuration = smaller.configuration;
+  request.takeover = true;
+  EXPECT_THROW(decide(smaller, request, {.same_instance = leased_record()}, at(5000ms)), Error);
+  EXPECT_THROW(decide(smaller, request, {.longest_free = leased_record()}, at(5000ms)), Error);
+  request.token = owner_token;
+  expect_error(ErrorCode::invalid_worker_id,
+               [&] { decide(smaller, request, {.same_token = leased_record()}, at(990ms)); });
+}
+
+TEST(RulesResize, WhoHoldsWhatIsOutsideGoesOn) {
+  const Cluster smaller = resized(full_cluster, 1, 1);
+  for (const Renewal renewal : {Renewal::strict, Renewal::held}) {
+    const Decision decision =
+        rules::renew(smaller, renew_request(renewal), leased_record(), at(990ms));
+    EXPECT_EQ(decision.record->lease_end, 1090ms);
+    EXPECT_EQ(decision.record->epoch, 7U);
+  }
+  expect_error_naming(
+      ErrorCode::invalid_worker_id,
+      [&] { rules::renew(smaller, renew_request(Renewal::resume), leased_record(), at(990ms)); },
+      "worker ID 2", "1 to 1");
+  expect_error(ErrorCode::invalid_worker_id,
+               [&] { rules::renew(smaller, renew_request(Renewal::held), std::nullopt, at(0ms)); });
+  EXPECT_TRUE(rules::release(smaller, release_request(), leased_record(), at(990ms))->released);
+}
+
+// After a loss the cluster may be made anew with the former range of another holder.
+TEST(RulesResize, WhoWasGrantedItInALargerRangeRestoresIt) {
+  RestoreRequest request{.cluster = "c",
+                         .configuration = configuration,
+                         .token = owner_token,
+                         .grant = {3, 7, {500, 600}, 100ms},
+                         .instance = {},
+                         .owner = {},
+                         .client = client()};
+  const Cluster smaller = resized(full_cluster, 1, 1);
+  const Decision decision = rules::restore(smaller, request, std::nullopt, at(0ms));
+  EXPECT_EQ(decision.answer().worker_id, 3);
+  EXPECT_EQ(decision.cluster.configuration, smaller.configuration);
+  request.configuration.max_worker_id = 2;
+  expect_error(ErrorCode::invalid_worker_id,
+               [&] { rules::restore(smaller, request, std::nullopt, at(0ms)); });
+}
+
+// ---- evict --------------------------------------------------------------------------------------
+
+EvictRequest evict_request(std::uint64_t epoch = 7) {
+  return {"c", 2, epoch, client()};
+}
+
+TEST(RulesEvict, EndsTheLeaseAndFreesTheIdNoSooner) {              // G1
+  for (const milliseconds now : {500ms, 999ms, 1000ms, 1049ms}) {  // leased, expired
+    const Record evicted = rules::evict(full_cluster, evict_request(), leased_record(), at(now));
+    Record expected = leased_record();
+    expected.released = true;
+    expected.lease_end = std::min(now, 1000ms);
+    EXPECT_EQ(evicted, expected);
+    const LeaseView view = rules::view(evicted, at(now));
+    EXPECT_EQ(view.state, LeaseState::cooling_down);
+    EXPECT_EQ(view.lease_left, 0ms);
+    EXPECT_EQ(view.free_in, 1050ms - now);
+    for (const Renewal renewal : {Renewal::strict, Renewal::held, Renewal::resume}) {
+      expect_error_naming(
+          ErrorCode::not_assigned,
+          [&] { rules::renew(full_cluster, renew_request(renewal), evicted, at(now)); }, "evicted");
+    }
+    EXPECT_FALSE(rules::release(full_cluster, release_request(), evicted, at(now)));
+    EXPECT_THROW(decide(full_cluster, acquire_request(), {.longest_free = evicted}, at(1049ms)),
+                 Error);
+    EXPECT_EQ(decide(full_cluster, acquire_request(), {.longest_free = evicted}, at(1050ms))
+                  .answer()
+                  .worker_id,
+              2);
+  }
+}
+
+TEST(RulesEvict, RepetitionAndReleaseChangeNothing) {
+  const Record evicted = rules::evict(full_cluster, evict_request(), leased_record(), at(500ms));
+  EXPECT_EQ(rules::evict(full_cluster, evict_request(), evicted, at(600ms)), evicted);
+  EXPECT_EQ(rules::evict(full_cluster, evict_request(), released_record(), at(905ms)),
+            released_record());
+}
+
+TEST(RulesEvict, WhoIsNotThereIsNotEvicted) {
+  const auto refused = [](ErrorCode code, const std::optional<Cluster>& cluster,
+                          const EvictRequest& request, const std::optional<Record>& record,
+                          milliseconds now) {
+    expect_error(code, [&] { rules::evict(cluster, request, record, at(now)); });
+  };
+  refused(ErrorCode::not_assigned, std::nullopt, evict_request(), std::nullopt, 0ms);
+  refused(ErrorCode::not_assigned, full_cluster, evict_request(), std::nullopt, 0ms);
+  refused(ErrorCode::not_assigned, full_cluster, evict_request(6), leased_record(), 0ms);
+  refused(ErrorCode::not_assigned, full_cluster, evict_request(8), leased_record(), 0ms);
+  refused(ErrorCode::not_assigned, full_cluster, evict_request(), leased_record(), 1050ms);
+  refused(ErrorCode::not_assigned, full_cluster, evict_request(), released_record(), 910ms);
+  refused(ErrorCode::invalid_worker_id, resized(full_cluster, 3, 3), evict_request(), std::nullopt,
+          0ms);
+  EXPECT_TRUE(rules::evict(resized(full_cluster, 3, 3), evict_request(), leased_record(), at(0ms))
+                  .released);
+}
+
 }  // namespace
 }  // namespace workerid::tests

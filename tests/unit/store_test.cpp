@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/expect_error.hpp"
 
+#include <workerid/memory_store.hpp>
 #include <workerid/store.hpp>
 
 #include <functional>
@@ -187,6 +188,85 @@ TEST(Store, WrongReleaseOrInspectionNeverReachesTheServer) {
   expect_error(ErrorCode::invalid_argument, [&] { store.inspect("", 1s); });
   expect_error(ErrorCode::invalid_argument, [&] { store.inspect("c", 0ms); });
   EXPECT_EQ(store.operations, 0);
+}
+
+TEST(Store, WrongAdministrationNeverReachesTheServer) {
+  const auto store = open_memory_store();
+  const auto resize = [&](const std::string& cluster, WorkerId low, WorkerId high) {
+    store->resize({cluster, low, high, {}}, 1s);
+  };
+  const auto evict = [&](const std::string& cluster, WorkerId worker_id, std::uint64_t epoch) {
+    store->evict({cluster, worker_id, epoch, {}}, 1s);
+  };
+  const auto invalid = ErrorCode::invalid_argument;
+  store->acquire(acquire_request(), 1s);
+  expect_error(invalid, [&] { resize("a b", 1, 2); });
+  expect_error(invalid, [&] { resize("c", 2, 1); });
+  expect_error(invalid, [&] { resize("c", -1, 1); });
+  expect_error(invalid, [&] { resize("c", 1, largest_worker_id + 1); });
+  expect_error(invalid, [&] { evict("a b", 1, 1); });
+  expect_error(invalid, [&] { evict("c", 1, 0); });
+  expect_error(invalid, [&] { evict("c", 1, largest_epoch); });
+  expect_error(ErrorCode::invalid_worker_id, [&] { evict("c", -1, 1); });
+  expect_error(ErrorCode::invalid_worker_id, [&] { evict("c", largest_worker_id + 1, 1); });
+  expect_error(invalid, [&] { store->resize({"c", 1, 2, {}}, 0ms); });
+  expect_error(invalid, [&] { store->evict({"c", 1, 1, {}}, 0ms); });
+  expect_error(invalid, [&] { store->clusters(0ms); });
+  EXPECT_EQ(store->clusters(1s), std::vector<std::string>{"c"});
+  EXPECT_EQ(store->inspect("c", 1s)->leases.at(0).state, LeaseState::leased);
+  EXPECT_EQ(store->inspect("c", 1s)->configuration, Configuration{});
+}
+
+TEST(Store, AdministrationMayBeLeftOut) {
+  const auto scripted = std::make_shared<ScriptedStore>();
+  ForwardingStore forwarding{scripted};
+  for (Store* const store :
+       {static_cast<Store*>(scripted.get()), static_cast<Store*>(&forwarding)}) {
+    const auto unsupported = [](const std::string& function, const auto& verb) {
+      expect_error_naming(ErrorCode::unsupported_server, verb, "scripted:", function);
+    };
+    unsupported("do_clusters", [&] { store->clusters(1s); });
+    unsupported("do_resize", [&] { store->resize({"c", 1, 2, {}}, 1s); });
+    unsupported("do_evict", [&] { store->evict({"c", 1, 1, {}}, 1s); });
+  }
+}
+
+// Shows the leases that it is told to, of a cluster that has the IDs 3 to 5.
+class ShowsSo final : public ForwardingStore {
+ public:
+  ShowsSo() : ForwardingStore(open_memory_store()) {}
+
+  std::vector<LeaseView> leases;
+
+ private:
+  std::optional<ClusterView> do_inspect(const std::string&, std::chrono::milliseconds) override {
+    ClusterView view;
+    view.configuration.min_worker_id = 3;
+    view.configuration.max_worker_id = 5;
+    view.leases = leases;
+    return view;
+  }
+};
+
+TEST(Store, ShowsOutsideTheRangeWhatIsNotFree) {
+  ShowsSo store;
+  EXPECT_EQ(store.inspect("c", 1s)->never_granted, 3);
+  const auto shown = [&](WorkerId worker_id, LeaseState state) {
+    store.leases.assign(2, {});
+    store.leases.front().worker_id = worker_id;
+    store.leases.front().state = state;
+    store.leases.back().worker_id = 4;
+    return store.inspect("c", 1s);
+  };
+  for (const WorkerId outside : {2, 6}) {
+    EXPECT_EQ(shown(outside, LeaseState::free)->leases.size(), 1U);
+    for (const auto state : {LeaseState::leased, LeaseState::expired, LeaseState::cooling_down}) {
+      EXPECT_EQ(shown(outside, state)->leases.size(), 2U);
+      EXPECT_EQ(shown(outside, state)->never_granted, 2);
+    }
+  }
+  EXPECT_EQ(shown(3, LeaseState::free)->leases.size(), 2U);
+  EXPECT_EQ(shown(3, LeaseState::free)->never_granted, 1);
 }
 
 TEST(Store, WrongReplyNeverReachesAHolder) {

@@ -401,7 +401,7 @@ class RedisStore final : public Store {
     if (answer.word() == "resized") return configuration_of(answer, 1);
     const std::string which = "cluster " + quoted(request.cluster);
     if (answer.word() == "unknown_cluster") {
-      throw Error(ErrorCode::not_assigned, which + ": the store knows no cluster of this name");
+      throw Error(ErrorCode::invalid_argument, which + ": the store knows no cluster of this name");
     }
     refuse_data(answer, which);
   }
