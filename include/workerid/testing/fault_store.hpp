@@ -28,10 +28,11 @@ class FaultStore final : public ForwardingStore {
  public:
   explicit FaultStore(std::shared_ptr<Store> next);
 
-  /// The coming operations, `inspect` apart, meet these, in order; later ones none.
+  /// The coming operations meet these, in order; later ones none. `inspect` and the administration
+  /// (`clusters`, `resize`, `evict`) meet no fault.
   void schedule(std::deque<Fault> faults);
 
-  /// Every operation, `inspect` apart, meets this one until it is changed.
+  /// Every such operation meets this one until it is changed.
   void always(Fault fault);
 
   /// Called before each operation with its verb ("acquire", "renew", "restore", "release"), on the caller's
