@@ -31,12 +31,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   tool.set_help_flag("--help,-h", "");
   tool.require_subcommand(0, 1);
   cli::Invocation invocation{.common = {}, .command_line = {}};
-  const std::vector<cli::Command> commands{
-      cli::add_run(tool, invocation),       cli::add_get(tool, invocation),
-      cli::add_renew(tool, invocation),     cli::add_release(tool, invocation),
-      cli::add_list(tool, invocation),      cli::add_inspect(tool, invocation),
-      cli::add_torture(tool, invocation),   cli::add_torture_holder(tool, invocation),
-      cli::add_completion(tool, invocation)};
+  const std::vector<cli::Command> commands{cli::add_run(tool, invocation),
+                                           cli::add_get(tool, invocation),
+                                           cli::add_renew(tool, invocation),
+                                           cli::add_release(tool, invocation),
+                                           cli::add_list(tool, invocation),
+                                           cli::add_inspect(tool, invocation),
+                                           cli::add_clusters(tool, invocation),
+                                           cli::add_resize(tool, invocation),
+                                           cli::add_evict(tool, invocation),
+                                           cli::add_torture(tool, invocation),
+                                           cli::add_torture_holder(tool, invocation),
+                                           cli::add_completion(tool, invocation)};
   const auto mark = std::find(words.begin(), words.end(), "--");
   const bool is_run = words.front() == "run" && mark != words.end();
   const std::vector<std::string> of_command =

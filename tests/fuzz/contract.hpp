@@ -101,6 +101,17 @@ inline void perform_all(Store& store, const std::string& cluster, const Token& t
   perform([&] {
     if (const auto view = store.inspect(cluster, timeout)) check(*view);
   });
+  perform([&] { static_cast<void>(store.clusters(timeout)); });
+  perform([&] {
+    check_configuration(store.resize({cluster, worker_id, worker_id, client}, timeout));
+  });
+  perform([&] {
+    require(store.evict({cluster, worker_id, 1000, client}, timeout).count() >= 0,
+            "no time left is negative");
+  });
+  perform([&] {
+    if (const auto view = store.inspect(cluster, timeout)) check(*view);
+  });
 }
 
 }  // namespace workerid::fuzz
