@@ -342,7 +342,7 @@ Findings judge_access(const RedisAccess& access) {
     findings.push_back({info_alone ? Severity::warning : Severity::error, "acl",
                         who + "may not run " + joined(access.commands_denied) +
                             (info_alone ? ", without which lost data are not noticed (G7 is off)"
-                                        : ", which is needed"),
+                                        : ": all of it is needed"),
                         allow(access.user, rules(access.commands_denied))});
   }
   if (!access.commands_missing.empty()) {
