@@ -22,11 +22,13 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
+// A count, a time or a size; nothing if it is none, or too large to be reckoned with.
 std::optional<std::int64_t> parsed(std::string_view text) {
+  constexpr std::int64_t largest = std::int64_t{1} << 60;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  const bool whole = error == std::errc{} && end == text.data() + text.size();
+  return whole && value >= 0 && value <= largest ? std::optional{value} : std::nullopt;
 }
 
 std::string set(const std::string& setting) {
@@ -247,7 +249,7 @@ Findings judge_memory(const RedisFacts& facts) {
   const std::string fill = bytes_text(static_cast<double>(*used)) + " of maxmemory " +
                            bytes_text(static_cast<double>(*most)) + " used";
   const std::string more = "CONFIG SET maxmemory with a larger value, or remove data";
-  if (evicts_leases || 10 * *used < 9 * *most) {
+  if (evicts_leases || *used < *most - *most / 10) {
     findings.push_back({Severity::ok, "memory", fill});
   } else if (*used < *most) {
     findings.push_back({Severity::warning, "memory",
@@ -270,7 +272,7 @@ Findings judge_replicas(const RedisFacts& facts) {
   const std::int64_t written = facts.number("master_repl_offset").value_or(0);
   for (std::int64_t index = 0; index < *count; ++index) {
     const auto line = facts.fact("slave" + std::to_string(index));
-    if (!line) continue;
+    if (!line) break;
     const Replica replica = parsed_replica(*line);
     const std::string behind =
         "replica " + replica.address + ": " + replica.state + ", " +
@@ -311,7 +313,7 @@ Findings judge_replicas(const RedisFacts& facts) {
 
 Findings judge_age(const RedisFacts& facts, milliseconds hold_back) {
   const auto uptime_s = facts.number("uptime_in_seconds");
-  if (!uptime_s || seconds{*uptime_s} >= hold_back) return {};
+  if (!uptime_s || *uptime_s >= std::chrono::duration_cast<seconds>(hold_back).count()) return {};
   return {{Severity::warning, "hold-back",
            "the server was started " + to_text(seconds{*uptime_s}) +
                " ago and may have lost a cluster that it does not know: the first process waits "
@@ -377,21 +379,25 @@ Findings judge_access(const RedisAccess& access) {
 
 Findings judge_refusals(const RedisFacts& facts, const std::string& user) {
   Findings findings;
-  const auto because = [](const std::string& refusal) { return " (" + refusal + ")"; };
+  const auto denied = [](const std::string& refusal) {
+    return permission_in(refusal) != Permission::granted;
+  };
   if (!facts.info_refusal.empty()) {
-    findings.push_back(
-        {Severity::warning, "info",
-         "INFO is refused" + because(facts.info_refusal) +
-             ": version, role, persistence, memory and replicas cannot be shown, and "
-             "lost data are not noticed (G7 is off)",
-         allow(user, "+info")});
+    const bool for_good = denied(facts.info_refusal);
+    findings.push_back({Severity::warning, "info",
+                        "INFO is refused (" + facts.info_refusal +
+                            "): version, role, persistence, memory and replicas cannot be shown" +
+                            (for_good ? ", and lost data are not noticed (G7 is off)" : ""),
+                        for_good ? allow(user, "+info") : "what the server names"});
   }
   if (!facts.settings_refusal.empty()) {
     findings.push_back(
         {Severity::note, "config",
-         "CONFIG GET is refused" + because(facts.settings_refusal) +
-             ": appendfsync, save and min-replicas-to-write cannot be shown",
-         allow(user, "'+config|get'") + ", for doctor alone: leases do not need it"});
+         "CONFIG GET is refused (" + facts.settings_refusal +
+             "): appendfsync, save and min-replicas-to-write cannot be shown",
+         denied(facts.settings_refusal)
+             ? allow(user, "'+config|get'") + ", for doctor alone: leases do not need it"
+             : ""});
   }
   return findings;
 }

@@ -38,8 +38,9 @@ std::optional<std::int64_t> number_in(const RedisReply& reply) {
   if (text == nullptr) return std::nullopt;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  return error == std::errc{} && end == text->data() + text->size() ? std::optional{value}
-                                                                    : std::nullopt;
+  constexpr std::int64_t latest_s = 9'000'000'000;  // in nanoseconds it still fits
+  const bool whole = error == std::errc{} && end == text->data() + text->size();
+  return whole && value >= 0 && value <= latest_s ? std::optional{value} : std::nullopt;
 }
 
 class RedisExamination {

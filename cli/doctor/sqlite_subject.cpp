@@ -128,10 +128,10 @@ class SqliteExamination {
       const auto magic = static_cast<std::uint32_t>(status.f_type);
       findings_.push_back(
           judge_file_system(magic, std::string{detail::sqlite::unfit_file_system(magic)}));
+      findings_.push_back(judge_space(static_cast<std::uintmax_t>(status.f_bavail) *
+                                      static_cast<std::uintmax_t>(status.f_bsize)));
     }
     std::error_code unknown;
-    const fs::space_info space = fs::space(folder, unknown);
-    if (!unknown) findings_.push_back(judge_space(space.available));
     std::vector<Permissions> files;
     for (const char* const end : {"", "-wal", "-shm"}) {
       const fs::path file = path_.string() + end;

@@ -82,6 +82,29 @@ TEST(RedisFindings, ALostLogIsAnError) {
   EXPECT_EQ(worst(judge_persistence(facts)), Severity::error);
 }
 
+// Whatever a server says, there is an end to it, and nothing is reckoned that no number holds.
+TEST(RedisFindings, NonsenseIsBorne) {
+  for (const std::string value :
+       {"", "-1", "9223372036854775807", "99999999999999999999", "x", "1.5", "1\n", "\xff"}) {
+    RedisFacts facts;
+    for (const char* const field :
+         {"redis_version", "role", "loading", "aof_enabled", "maxmemory", "maxmemory_policy",
+          "used_memory", "evicted_keys", "connected_slaves", "master_repl_offset",
+          "min_slaves_good_slaves", "uptime_in_seconds"}) {
+      facts.info += std::string{field} + ":" + value + "\r\n";
+    }
+    facts.info += "role:master\r\nslave0:ip=,lag=" + value + ",offset=" + value + ",state\r\n";
+    for (const std::string_view setting : settings_asked) {
+      facts.settings[std::string{setting}] = value;
+    }
+    judge_server(facts);
+    for (const auto judge : {judge_role, judge_persistence, judge_memory, judge_replicas}) {
+      for (const Finding& finding : judge(facts)) EXPECT_NE(finding.reason, "");
+    }
+    judge_age(facts, 450s);
+  }
+}
+
 TEST(RedisFindings, AnswersAreToldApart) {
   const auto is = [](const char* text, Permission permission) {
     EXPECT_EQ(permission_in(text), permission) << text;

@@ -404,6 +404,8 @@ TEST_F(DoctorOfRedis, FindsABusyServer) {
   const Report report = report_of(tool_for(server));
   EXPECT_EQ(server.cli({"SCRIPT", "KILL"}), "OK");
   expect_finding(report, "error", "cluster", {"BUSY", "SCRIPT KILL"});
+  expect_finding(report, "warning", "info", {"BUSY"});
+  EXPECT_EQ(report.json.dump().find("+info\""), std::string::npos);  // it is allowed
 }
 
 TEST_F(DoctorOfRedis, FailsAsOthersDoWhereThereIsNoServer) {

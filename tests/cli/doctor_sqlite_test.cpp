@@ -46,6 +46,14 @@ class DoctorOfSqlite : public ::testing::Test {
     return parsed_report(result_of(doctor));
   }
 
+  // On another kind of file system, or a full one, as far as the tool sees.
+  Report report_on(const Environment& file_system) const {
+    Environment more = file_system;
+    more.emplace_back("LD_PRELOAD", WORKERID_STRANGE_FILE_SYSTEM);
+    more.emplace_back("ASAN_OPTIONS", "verify_asan_link_order=0");
+    return parsed_report(tool({"doctor", "--output", "json", "--seconds", "0"}, more));
+  }
+
   TemporaryDirectory directory;
   fs::path path = directory.path() / "state" / "leases.db";
   Tool tool{"sqlite:" + path.string(), "jobs"};
@@ -122,6 +130,21 @@ TEST_F(DoctorOfSqlite, FindsAFileThatCannotBeWritten) {
   expect_finding(found, "error", "permissions", {"cannot", "chmod"});
   expect_finding(found, "warning", "permissions", {"mode 0444", "chmod o-rwx"});
   fs::permissions(path.parent_path(), fs::perms{0755});
+}
+
+TEST_F(DoctorOfSqlite, FindsANetworkFileSystem) {
+  take(1);
+  const Report found = report_on({{"STRANGE_KIND", "0x6969"}});
+  EXPECT_EQ(found.exit_code, 97);
+  expect_finding(found, "error", "file system", {"NFS", "local file system"});
+  expect_finding(found, "note", "cluster", {"not looked at"});
+  expect_finding(report_on({{"STRANGE_KIND", "0x01021994"}}), "note", "file system", {"tmpfs"});
+}
+
+TEST_F(DoctorOfSqlite, FindsThatTheDiskIsNearlyFull) {
+  take(1);
+  expect_finding(report_on({{"STRANGE_FREE", "20000000"}}), "warning", "space", {"20 MB"});
+  expect_finding(report_on({{"STRANGE_FREE", "8192"}}), "error", "space", {"8.2 kB", "make room"});
 }
 
 TEST_F(DoctorOfSqlite, FindsAFolderThatEverybodyWrites) {
