@@ -53,7 +53,8 @@ std::string digits(double value, const char* format = "%.1f") {
 }
 
 std::string ms_text(nanoseconds time) {
-  return digits(std::chrono::duration<double, std::milli>(time).count()) + " ms";
+  const double ms = std::chrono::duration<double, std::milli>(time).count();
+  return digits(ms, ms < 1 ? "%.2f" : "%.1f") + " ms";
 }
 
 std::string span_text(nanoseconds time) {
