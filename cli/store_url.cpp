@@ -10,6 +10,8 @@
 #include <workerid/sqlite_store.hpp>
 #endif
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 
@@ -71,10 +73,15 @@ StoreAddress parse_store_url(const std::optional<std::string>& url) {
     if (path.empty()) throw UsageError("--store: sqlite: has no path; write sqlite:PATH");
     return {Kind::sqlite, path};
   }
-  if (scheme == "redis" || scheme == "rediss" || scheme == "unix") return {Kind::redis, *url};
+  constexpr std::array redis_schemes{"redis",           "rediss",        "redis+sentinel", "unix",
+                                     "rediss+sentinel", "redis+cluster", "rediss+cluster"};
+  if (std::find(redis_schemes.begin(), redis_schemes.end(), scheme) != redis_schemes.end()) {
+    return {Kind::redis, *url};
+  }
   throw UsageError("--store: \"" + scheme +
                    ":\" is no known kind of store; use sqlite:PATH, "
-                   "redis://HOST, rediss://HOST or unix:///SOCKET");
+                   "redis://HOST, rediss://HOST, redis+sentinel://HOSTS/SERVICE, "
+                   "redis+cluster://HOSTS or unix:///SOCKET");
 }
 
 std::shared_ptr<Store> open_store(const std::optional<std::string>& url) {

@@ -307,7 +307,7 @@ Findings judge_replicas(const RedisFacts& facts) {
                         asked +
                             ": a master that is cut off from its replicas goes on granting after "
                             "one of them was promoted, for as long as it likes",
-                        set("min-replicas-to-write 1")});
+                        set("min-replicas-to-write 1") + "; or wait_replicas=1 in the URL"});
   }
   return findings;
 }
@@ -374,7 +374,7 @@ Findings judge_access(const RedisAccess& access) {
                                   "these commands and keys"
                           : "all that a user needs",
                       "ACL SETUSER " + (access.user == "default" ? "worker" : access.user) +
-                          " on '>PASSWORD' " + detail::redis::needed_rules(access.database)});
+                          " on '>PASSWORD' " + detail::redis::needed_rules(access.deployment)});
   return findings;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "doctor/finding.hpp"
+#include "stores/redis/redis_url.hpp"
 
 #include <workerid/clock.hpp>
 
@@ -65,7 +66,7 @@ Permission permission_in(std::string_view server_text);
 /// Who asks, and what was found that this user may not do.
 struct RedisAccess {
   std::string user;
-  std::int32_t database = 0;
+  detail::redis::Deployment deployment{};
   std::vector<std::string> commands_denied;   ///< Of those that are needed.
   std::vector<std::string> commands_missing;  ///< Unknown to the server, or renamed.
   std::vector<std::string> commands_untried;  ///< The server has no way to find out.

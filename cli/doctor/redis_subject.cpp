@@ -2,9 +2,11 @@
 #include "doctor/cluster_findings.hpp"
 #include "doctor/redis_findings.hpp"
 #include "doctor/subject.hpp"
+#include "stores/redis/cluster_connection.hpp"
 #include "stores/redis/connection_pool.hpp"
 #include "stores/redis/permissions.hpp"
 #include "stores/redis/redis_url.hpp"
+#include "stores/redis/sentinel_connection.hpp"
 #include "stores/redis/server_error.hpp"
 
 #include <workerid/redis_store.hpp>
@@ -13,6 +15,7 @@
 #include <charconv>
 #include <sstream>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 namespace workerid::cli {
@@ -43,16 +46,64 @@ std::optional<std::int64_t> number_in(const RedisReply& reply) {
   return whole && value >= 0 && value <= latest_s ? std::optional{value} : std::nullopt;
 }
 
+// A number as the answer to CLUSTER SLOTS has it.
+std::int64_t integer_in(const RedisReply& reply) {
+  const auto* value = std::get_if<std::int64_t>(&reply.value);
+  return value == nullptr ? -1 : *value;
+}
+
+// Where the node is that serves a slot, told by CLUSTER SLOTS: an array of [first, last, [host, port, …],
+// …]. The host is empty or "?" where a node does not know its own.
+std::optional<std::pair<std::string, std::uint16_t>> server_of(const RedisReply& slots,
+                                                               std::uint16_t slot) {
+  const auto* ranges = std::get_if<RedisReply::Array>(&slots.value);
+  if (ranges == nullptr) return std::nullopt;
+  for (const RedisReply& each : *ranges) {
+    const auto* range = std::get_if<RedisReply::Array>(&each.value);
+    if (range == nullptr || range->size() < 3) continue;
+    if (slot < integer_in(range->at(0)) || slot > integer_in(range->at(1))) continue;
+    const auto* node = std::get_if<RedisReply::Array>(&range->at(2).value);
+    if (node == nullptr || node->size() < 2) continue;
+    const auto* host = std::get_if<std::string>(&node->at(0).value);
+    const std::int64_t port = integer_in(node->at(1));
+    if (host == nullptr || host->size() < 2 || port < 1 || port > 65'535) continue;
+    return std::pair{*host, static_cast<std::uint16_t>(port)};
+  }
+  return std::nullopt;
+}
+
+// The server that has the cluster's keys, spoken to as the store does; in a Redis Cluster it alone,
+// so that all that is told is told of one server.
+std::shared_ptr<RedisConnection> connection_to(const detail::redis::Deployment& deployment,
+                                               const std::string& cluster) {
+  using namespace detail::redis;
+  if (deployment.topology == Topology::sentinel) {
+    return std::make_shared<SentinelConnection>(deployment);
+  }
+  if (deployment.topology == Topology::single) {
+    return std::make_shared<ConnectionPool>(deployment.server);
+  }
+  auto nodes = std::make_shared<ClusterConnection>(deployment);
+  const auto place = server_of(nodes->command({"CLUSTER", "SLOTS"}, call_timeout),
+                               slot_of("{workerid:" + cluster + "}:cluster"));
+  if (!place) return nodes;
+  RedisUrl server = deployment.server;
+  std::tie(server.host, server.port) = *place;
+  return std::make_shared<ConnectionPool>(std::move(server));
+}
+
 class RedisExamination {
  public:
-  explicit RedisExamination(const Examination& examination)
-      : examination_(examination),
-        url_(detail::redis::parse_redis_url(examination.place)),
-        connection_(std::make_shared<detail::redis::ConnectionPool>(url_)),
-        store_(open_redis_store(connection_)) {
-    access_.database = url_.database;
-    access_.user =
-        url_.credentials && !url_.credentials->user.empty() ? url_.credentials->user : "default";
+  explicit RedisExamination(const Examination& examination) : examination_(examination) {
+    access_.deployment = detail::redis::parse_deployment(examination.place);
+    const auto& deployment = access_.deployment;
+    connection_ = connection_to(deployment, examination.cluster);
+    // What a URL says beside where one server is, only a store that is opened by it knows.
+    const bool plain =
+        deployment.topology == detail::redis::Topology::single && deployment.wait_replicas == 0;
+    store_ = plain ? open_redis_store(connection_) : open_redis_store(examination.place);
+    const auto& credentials = access_.deployment.server.credentials;
+    access_.user = credentials && !credentials->user.empty() ? credentials->user : "default";
   }
 
   Findings findings() {
@@ -219,7 +270,6 @@ class RedisExamination {
   }
 
   const Examination& examination_;
-  detail::redis::RedisUrl url_;
   std::shared_ptr<RedisConnection> connection_;
   std::shared_ptr<Store> store_;
   RedisFacts facts_;

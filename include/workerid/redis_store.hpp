@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The distributed store: a Redis server, 6.2 or later, or one that speaks its protocol and scripts.
+// The distributed store: Redis, 6.2 or later, or what speaks its protocol and scripts; one server, a
+// master that Sentinel watches, or a Redis Cluster.
 #pragma once
 
 #include <workerid/store.hpp>
@@ -62,24 +63,40 @@ class RedisConnection {
   virtual std::string description() const = 0;
 };
 
-/// A store on the server that `url` names. Connects at the first operation, and again, with
-/// back-off, whenever a connection is lost; so the server need not run yet.
+/// A store on the servers that `url` names. Connects at the first operation, and again, with
+/// back-off, whenever a connection is lost; so no server need run yet.
 ///
-///     redis://[[user]:password@]host[:port][/database]         plain TCP, port 6379
-///     rediss://[[user]:password@]host[:port][/database][?…]    TLS, the server is verified:
-///         ca=FILE     trusted certificates (default: the system's)
-///         cert=FILE&key=FILE     this client's certificate
-///         server_name=NAME       the name to verify (default: host)
-///         verify=none            do not verify the server: for tests only
+///     redis://[[user]:password@]host[:port][/database][?…]     plain TCP, port 6379
 ///     unix://[[user]:password@]/path/to/socket[?db=N]          a local socket
+///     redis+sentinel://[[user]:password@]host[:port],…/service[/database][?…]
+///         the master that a majority of these sentinels (port 26379) names, asked again whenever
+///         the last answer is a second old; name all sentinels
+///     redis+cluster://[[user]:password@]host[:port],…[?…]
+///         a Redis Cluster; some nodes, which tell the others
 ///
-/// User, password and path are percent-decoded; IPv6 hosts stand in brackets.
-/// Errors: `invalid_argument` that names what is wrong in the URL, without its password.
+/// With `rediss` instead of `redis` the servers are spoken to by TLS, and verified:
+///
+///     ca=FILE     trusted certificates (default: the system's)
+///     cert=FILE&key=FILE     this client's certificate
+///     server_name=NAME       the name to verify (default: the host)
+///     verify=none            do not verify the servers: for tests only
+///
+/// Sentinels have credentials of their own, `sentinel_user=` and `sentinel_password=` (none by
+/// default), and may differ in TLS: `sentinel_tls=yes` or `no`, and with it `sentinel_ca=`,
+/// `sentinel_cert=`, `sentinel_key=`, `sentinel_server_name=`, `sentinel_verify=none`, each as the
+/// servers' by default, but the name.
+///
+/// `wait_replicas=N` on any of them: what is granted, renewed or restored counts only if N replicas
+/// acknowledged it, else it is `outcome_unknown`. The server waits for them (WAIT) for three quarters
+/// of the time-out at the most; it takes no round trip of ours.
+///
+/// User, password, service, path and options are percent-decoded; IPv6 hosts stand in brackets.
+/// Errors: `invalid_argument` that names what is wrong in the URL, without its passwords.
 /// Opening never blocks. The store is thread-safe: it keeps as many connections as it has callers
-/// at once.
+/// at once, to each server.
 std::shared_ptr<Store> open_redis_store(std::string_view url);
 
-/// The same over a connection of yours.
+/// The same over a connection of yours, without `wait_replicas`.
 std::shared_ptr<Store> open_redis_store(std::shared_ptr<RedisConnection> connection);
 
 }  // namespace workerid

@@ -7,6 +7,7 @@
 #include "faults/redis_subject.hpp"
 #include "stores/redis/permissions.hpp"
 #include "stores/redis/scripts.hpp"
+#include "support/redis_deployments.hpp"
 #include "support/redis_server.hpp"
 
 #include <workerid/redis_store.hpp>
@@ -284,8 +285,13 @@ TEST_F(DoctorOfRedis, TheListOfPermissionsIsWhatTheScriptsRunAndTheDocumentsSay)
   for (const auto& command : needed_commands) needed.insert(std::string{command.name});
   EXPECT_EQ(needed, run);
   const std::string document = read_file(WORKERID_STORES_DOCUMENT);
-  EXPECT_NE(document.find(needed_rules(0) + "\n"), std::string::npos) << needed_rules(0);
-  EXPECT_EQ(needed_rules(3), needed_rules(0) + " +select");
+  const std::string rules = needed_rules({});
+  EXPECT_NE(document.find(rules + "\n"), std::string::npos) << rules;
+  EXPECT_EQ(needed_rules(parse_deployment("redis://db/3")), rules + " +select");
+  EXPECT_EQ(needed_rules(parse_deployment("redis://db?wait_replicas=1")), rules + " +wait");
+  EXPECT_EQ(needed_rules(parse_deployment("redis+sentinel://db/jobs")), rules + " +role");
+  EXPECT_EQ(needed_rules(parse_deployment("redis+cluster://db")),
+            rules + " '+cluster|slots' +asking");
 }
 
 TEST_F(DoctorOfRedis, SaysWhatItMayNotAsk) {
@@ -406,6 +412,27 @@ TEST_F(DoctorOfRedis, FindsABusyServer) {
   expect_finding(report, "error", "cluster", {"BUSY", "SCRIPT KILL"});
   expect_finding(report, "warning", "info", {"BUSY"});
   EXPECT_EQ(report.json.dump().find("+info\""), std::string::npos);  // it is allowed
+}
+
+TEST_F(DoctorOfRedis, FollowsSentinelsToTheMaster) {
+  WatchedRedis watched;
+  const Report report = report_of(Tool{watched.url(), "jobs"});
+  expect_finding(report, "ok", "role", {"master"});
+  expect_finding(report, "warning", "persistence", {"appendonly no"});
+  expect_finding(report, "note", "guarantee", {"sentinels"});
+}
+
+// All is told of the node that has the cluster's keys.
+TEST_F(DoctorOfRedis, FindsTheNodeOfARedisCluster) {
+  ClusteredRedis cluster;
+  const Tool tool{cluster.url(), "jobs"};
+  ASSERT_EQ(tool({"get", "--fresh"}).status, ExitStatus{});
+  cluster.master_of("jobs").cli({"CONFIG", "SET", "maxmemory", "100mb"});
+  cluster.master_of("jobs").cli({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
+  const Report report = report_of(tool);
+  expect_finding(report, "warning", "eviction", {"allkeys-lru"});
+  expect_finding(report, "ok", "acl", {"18 of the 18"});
+  expect_finding(report, "ok", "fill", {"1 of 1000"});
 }
 
 TEST_F(DoctorOfRedis, FailsAsOthersDoWhereThereIsNoServer) {

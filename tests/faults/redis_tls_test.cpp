@@ -2,9 +2,9 @@
 //
 // TLS with a certificate authority of the test's own.
 #include "redis_subject.hpp"
+#include "support/certificate_authority.hpp"
 #include "support/expect_error.hpp"
 #include "support/redis_server.hpp"
-#include "support/temporary_directory.hpp"
 
 #include <workerid/redis_store.hpp>
 
@@ -18,55 +18,6 @@ namespace workerid::tests {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Makes keys and certificates in one folder with the openssl command.
-class Authority {
- public:
-  Authority() {
-    make_authority("ca");
-    make_authority("stranger");
-  }
-
-  std::string file(const std::string& name) const { return directory_.path() / name; }
-
-  // A certificate NAME.pem with the key NAME.key, valid for `days` days from now.
-  void sign(const std::string& name, const std::string& subject_names, int days = 1) const {
-    std::vector<std::string> request{"req",
-                                     "-newkey",
-                                     "ec",
-                                     "-pkeyopt",
-                                     "ec_paramgen_curve:P-256",
-                                     "-nodes",
-                                     "-subj",
-                                     "/CN=" + name,
-                                     "-keyout",
-                                     file(name + ".key"),
-                                     "-out",
-                                     file(name + ".csr")};
-    if (!subject_names.empty()) {
-      request.insert(request.end(), {"-addext", "subjectAltName=" + subject_names});
-    }
-    openssl(request);
-    openssl({"x509", "-req", "-in", file(name + ".csr"), "-CA", file("ca.pem"), "-CAkey",
-             file("ca.key"), "-CAcreateserial", "-copy_extensions", "copy", "-days",
-             std::to_string(days), "-out", file(name + ".pem")});
-  }
-
- private:
-  void make_authority(const std::string& name) const {
-    openssl({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-subj", "/CN=" + name, "-days", "1", "-keyout", file(name + ".key"), "-out",
-             file(name + ".pem")});
-  }
-
-  static void openssl(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "openssl");
-    Process process(std::move(arguments));
-    ASSERT_EQ(process.wait(), ExitStatus{}) << process.errors();
-  }
-
-  TemporaryDirectory directory_;
-};
 
 class RedisTls : public testing::Test {
  protected:
@@ -92,7 +43,7 @@ class RedisTls : public testing::Test {
     return Client{}.acquire(*open_redis_store(at), timeout);
   }
 
-  Authority authority;
+  CertificateAuthority authority;
   std::uint16_t port = 0;
   std::optional<RedisServer> server;
 };

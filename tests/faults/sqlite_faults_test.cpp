@@ -127,6 +127,7 @@ TEST_F(SqliteFaults, DozensOfProcessesNeverShareAnId) {
   constexpr int processes_count = 24;
   constexpr int grants_each = 15;
   configuration = {1, 8, 1h, 1h, 0ms};
+  open();  // makes the file: on a slow disk that takes as long as opening may
   const auto processes = start(processes_count, [this](int) {
     const auto store = open();
     for (int granted = 0; granted < grants_each;) {
@@ -156,6 +157,7 @@ TEST_F(SqliteFaults, DozensOfProcessesGetDistinctIds) {
   constexpr int grants_each = 10;
   constexpr std::size_t all = std::size_t{processes_count} * grants_each;
   configuration = {0, all - 1, 1h, 1h, 1s};
+  open();  // makes the file: on a slow disk that takes as long as opening may
   const auto processes = start(processes_count, [this](int) {
     const auto store = open();
     for (int granted = 0; granted < grants_each; ++granted) acquire(*store);

@@ -21,7 +21,8 @@ namespace workerid::tests {
 /// A directory of its own with a file of the SQLite store, which the test opens.
 class SqliteStoreTest : public ::testing::Test {
  protected:
-  static constexpr std::chrono::milliseconds timeout{std::chrono::seconds{30}};
+  /// Long for what has to succeed: a busy disk takes seconds to make one transaction durable.
+  static constexpr std::chrono::milliseconds timeout{std::chrono::minutes{4}};
 
   std::shared_ptr<Store> open() const { return open_sqlite_store(path, clock); }
 

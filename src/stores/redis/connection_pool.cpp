@@ -23,20 +23,17 @@ ConnectionPool::ConnectionPool(RedisUrl url) : url_(std::move(url)) {
   if (url_.tls) tls_.emplace(*url_.tls, url_.host);
 }
 
-RedisReply ConnectionPool::command(const std::vector<std::string>& words, milliseconds timeout) {
-  const Deadline deadline = deadline_after(timeout);
-  std::unique_ptr<Connection> connection = take(deadline);
-  RedisReply reply = connection->call(words, deadline);
-  const std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(connection));
-  return reply;
+RedisReply BatchedConnection::command(const std::vector<std::string>& words, milliseconds timeout) {
+  const auto answer = commands({&words, 1}, timeout).front();
+  if (const auto* error = std::get_if<Error>(&answer)) throw *error;
+  return std::get<RedisReply>(answer);
 }
 
-std::vector<std::variant<RedisReply, Error>> ConnectionPool::commands(
-    std::span<const std::vector<std::string>> commands, milliseconds timeout) {
+Answers ConnectionPool::commands(std::span<const std::vector<std::string>> commands,
+                                 milliseconds timeout) {
   const Deadline deadline = deadline_after(timeout);
   std::unique_ptr<Connection> connection = take(deadline);
-  std::vector<std::variant<RedisReply, Error>> answers;
+  Answers answers;
   while (answers.size() < commands.size()) {
     const auto coming = commands.subspan(answers.size());
     for (auto& answer :
@@ -95,6 +92,19 @@ void ConnectionPool::back_off(const Error& error) {
   pause_ = failure_ ? std::min(2 * pause_, longest_pause) : shortest_pause;
   failure_ = error;
   next_attempt_ = now + pause_;
+}
+
+void Refusals::add(const Error& error) {
+  // Asking changes nothing, so a question that was not answered in time has no outcome to know.
+  const ErrorCode code = error.error_code() == ErrorCode::outcome_unknown ? ErrorCode::unavailable
+                                                                          : error.error_code();
+  if (words_.empty()) common_code_ = code;
+  if (common_code_ != code) common_code_.reset();
+  words_ += "; " + std::string{error.what()};
+}
+
+Error Refusals::error(const std::string& facts) const {
+  return {common_code_.value_or(ErrorCode::unavailable), facts + words_};
 }
 
 }  // namespace workerid::detail::redis

@@ -16,21 +16,30 @@
 
 namespace workerid::detail::redis {
 
+using Answers = std::vector<std::variant<RedisReply, Error>>;
+
+/// A connection to which one command is a batch of one.
+class BatchedConnection : public RedisConnection {
+ public:
+  RedisReply command(const std::vector<std::string>& words,
+                     std::chrono::milliseconds timeout) final;
+  Answers commands(std::span<const std::vector<std::string>> commands,
+                   std::chrono::milliseconds timeout) override = 0;
+};
+
 /// As many connections as there are callers at once; each serves one caller at a time and is kept
 /// for the next. After a failure to connect, calls fail at once for a while, which grows from 10 ms
 /// to 1 s: a server that comes back is not stormed, and callers are not held up by one that is away.
 /// Thread-safe.
-class ConnectionPool final : public RedisConnection {
+class ConnectionPool final : public BatchedConnection {
  public:
   /// Errors: `invalid_argument` for a TLS file that cannot be used.
   explicit ConnectionPool(RedisUrl url);
 
-  RedisReply command(const std::vector<std::string>& words,
-                     std::chrono::milliseconds timeout) override;
-  std::vector<std::variant<RedisReply, Error>> commands(
-      std::span<const std::vector<std::string>> commands,
-      std::chrono::milliseconds timeout) override;
+  Answers commands(std::span<const std::vector<std::string>> commands,
+                   std::chrono::milliseconds timeout) override;
   std::string description() const override { return url_.description(); }
+  const RedisUrl& url() const noexcept { return url_; }
 
  private:
   std::unique_ptr<Connection> take(Deadline deadline);
@@ -46,6 +55,19 @@ class ConnectionPool final : public RedisConnection {
   std::optional<Error> failure_;  // why the last attempt to connect failed; empty if it did not
   std::chrono::milliseconds pause_{};
   Deadline next_attempt_{};
+};
+
+/// What servers that were asked one after the other said instead of what was wanted.
+class Refusals {
+ public:
+  void add(const Error& error);
+
+  /// `facts` and all that was said; with their code if it is the same one, for then it says what to do.
+  Error error(const std::string& facts) const;
+
+ private:
+  std::optional<ErrorCode> common_code_;
+  std::string words_;
 };
 
 }  // namespace workerid::detail::redis

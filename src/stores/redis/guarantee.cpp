@@ -4,10 +4,11 @@
 #include "stores/redis/info.hpp"
 
 #include <algorithm>
+#include <string>
 
 namespace workerid::detail::redis {
 
-Guarantee guarantee_of(std::string_view info) {
+Guarantee guarantee_of(std::string_view info, Topology topology, std::int32_t wait_replicas) {
   Guarantee guarantee{GuaranteeLevel::exact, GuaranteeLevel::conditional, {}};
   const auto lower_to = [&](GuaranteeLevel level, std::string reason) {
     guarantee.exclusivity = std::max(guarantee.exclusivity, level);
@@ -24,14 +25,34 @@ Guarantee guarantee_of(std::string_view info) {
   if (value_of(info, "role") != "master") {
     lower_to(GuaranteeLevel::best_effort, "The server is a replica: connect to its master.");
   }
-  if (value_of(info, "cluster_enabled") == "1") {
-    lower_to(GuaranteeLevel::best_effort,
-             "The server is part of a Redis Cluster: after a fail-over the former master may go on "
-             "answering for a while (A4).");
-  } else if (value_of(info, "connected_slaves") != "0") {
+  const std::string waits = "Each grant and renewal waits for " + std::to_string(wait_replicas) +
+                            " replica" + (wait_replicas == 1 ? "" : "s") + " (wait_replicas)";
+  const std::string_view replicas = value_of(info, "connected_slaves");
+  if (replicas == std::to_string(wait_replicas) && wait_replicas > 0) {
+    lower_to(GuaranteeLevel::conditional,
+             waits +
+                 ", all that are connected: a fail-over to one of them loses none, and once it "
+                 "is promoted nothing that the former master grants counts.");
+  } else if (wait_replicas > 0) {
+    lower_to(
+        GuaranteeLevel::conditional,
+        waits + ", " + std::string{replicas} +
+            " are connected: a replica that was not waited for, and lags, must not be promoted "
+            "while the former master still reaches the others; wait for all of them.");
+  } else if (value_of(info, "cluster_enabled") == "1") {
+    lower_to(GuaranteeLevel::conditional,
+             "The server is part of a Redis Cluster: a former master goes on answering for "
+             "cluster-node-timeout, which must be below the reuse delay (A4).");
+  } else if (topology == Topology::sentinel) {
+    lower_to(GuaranteeLevel::conditional,
+             "The server is the master that a majority of the sentinels named within the last "
+             "second: that they learn of a fail-over must not take longer than the reuse delay "
+             "(A4).");
+  } else if (replicas != "0") {
     lower_to(GuaranteeLevel::best_effort,
              "The server has replicas: if one is promoted while this one still answers, both grant "
-             "(A4).");
+             "(A4); name the sentinels in the URL (redis+sentinel://), or wait for all replicas "
+             "(wait_replicas).");
   }
   const std::string_view policy = value_of(info, "maxmemory_policy");
   if (policy.substr(0, 8) == "allkeys-" && value_of(info, "maxmemory") != "0") {

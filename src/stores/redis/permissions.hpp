@@ -3,8 +3,9 @@
 // Internal: what a user of a Redis server has to be allowed, the only place where it is listed.
 #pragma once
 
+#include "stores/redis/redis_url.hpp"
+
 #include <array>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -45,12 +46,15 @@ inline constexpr std::array<NeededCommand, 18> needed_commands{{
 /// The keys of all clusters.
 inline constexpr std::string_view needed_keys = "~{workerid:*}:*";
 
-/// The rules of ACL SETUSER that allow this and no more, quoted for a shell. A database other than 0
-/// has to be selected.
-inline std::string needed_rules(std::int32_t database) {
+/// The rules of ACL SETUSER that allow this and no more, quoted for a shell, with what the deployment
+/// asks for besides: a database other than 0, the way to find a server, replicas that acknowledge.
+inline std::string needed_rules(const Deployment& deployment) {
   std::string rules = "'" + std::string{needed_keys} + "'";
   for (const NeededCommand& command : needed_commands) rules += " +" + std::string{command.name};
-  if (database != 0) rules += " +select";
+  if (deployment.server.database != 0) rules += " +select";
+  if (deployment.wait_replicas > 0) rules += " +wait";
+  if (deployment.topology == Topology::sentinel) rules += " +role";
+  if (deployment.topology == Topology::cluster) rules += " '+cluster|slots' +asking";
   return rules;
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include "stores/redis/cluster_connection.hpp"
 #include "stores/redis/connection_pool.hpp"
 #include "stores/redis/guarantee.hpp"
 #include "stores/redis/packed.hpp"
 #include "stores/redis/redis_url.hpp"
 #include "stores/redis/scripts.hpp"
+#include "stores/redis/sentinel_connection.hpp"
 #include "stores/redis/server_error.hpp"
 #include "stores/stored_values.hpp"
 
@@ -22,6 +24,8 @@ namespace {
 
 using detail::redis::Deadline;
 using detail::redis::Script;
+using detail::redis::time_left;
+using detail::redis::Topology;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using Words = std::vector<std::string>;
@@ -244,8 +248,9 @@ Words keys(const std::string& cluster) {
 
 class RedisStore final : public Store {
  public:
-  explicit RedisStore(std::shared_ptr<RedisConnection> connection)
-      : connection_(std::move(connection)) {}
+  RedisStore(std::shared_ptr<RedisConnection> connection, std::int32_t wait_replicas,
+             Topology topology)
+      : connection_(std::move(connection)), wait_replicas_(wait_replicas), topology_(topology) {}
 
   std::string description() const override { return connection_->description(); }
 
@@ -258,7 +263,8 @@ class RedisStore final : public Store {
                 request.instance,     request.owner,         flags(request)};
     // Asked twice where the server does not know the cluster, and more often while it restarts.
     for (int tries = 0; tries < 4; ++tries) {
-      const Answer answer = run(detail::redis::acquire_script, request.cluster, words, deadline);
+      const Answer answer =
+          run(detail::redis::acquire_script, request.cluster, words, Keep::on_replicas, deadline);
       if (answer.grant()) return noted(*answer.grant(), request.cluster, deadline);
       if (answer.word() != "unknown_cluster") refuse_acquisition(answer, request);
       if (tries > 0) words.pop_back();
@@ -270,9 +276,9 @@ class RedisStore final : public Store {
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
     const Deadline deadline = detail::redis::deadline_after(timeout);
-    return renewed(
-        run(detail::redis::renew_script, request.cluster, renew_words(request), deadline), request,
-        deadline);
+    return renewed(run(detail::redis::renew_script, request.cluster, renew_words(request),
+                       Keep::on_replicas, deadline),
+                   request, deadline);
   }
 
   std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
@@ -283,7 +289,7 @@ class RedisStore final : public Store {
     for (const RenewRequest& request : requests) {
       commands.push_back(script_words(script, request.cluster, renew_words(request)));
     }
-    const auto replies = run_all(script, std::move(commands), deadline);
+    const auto replies = run_all(script, std::move(commands), Keep::on_replicas, deadline);
     std::vector<RenewAnswer> answers;
     for (std::size_t index = 0; index < requests.size(); ++index) {
       try {
@@ -305,7 +311,8 @@ class RedisStore final : public Store {
                       request.instance,
                       request.owner};
     const Deadline deadline = detail::redis::deadline_after(timeout);
-    const Answer answer = run(detail::redis::restore_script, request.cluster, words, deadline);
+    const Answer answer =
+        run(detail::redis::restore_script, request.cluster, words, Keep::on_replicas, deadline);
     if (!answer.grant()) refuse_lease(answer, request.cluster, worker_id);
     return noted(*answer.grant(), request.cluster, deadline);
   }
@@ -316,7 +323,7 @@ class RedisStore final : public Store {
                       request.last_timestamp_ms ? number(*request.last_timestamp_ms) : "",
                       packed(request.client)};
     const Answer answer = run(detail::redis::release_script, request.cluster, words,
-                              detail::redis::deadline_after(timeout));
+                              Keep::on_master, detail::redis::deadline_after(timeout));
     if (answer.word() == "released") return;
     if (answer.word() == "timestamp_above" && request.last_timestamp_ms) {
       throw Error(ErrorCode::invalid_argument,
@@ -335,7 +342,8 @@ class RedisStore final : public Store {
     std::string cursor = "0";
     do {
       const Words words{cursor, "250", packed(ClientTime{})};
-      const Answer page = run(detail::redis::inspect_script, cluster, words, deadline);
+      const Answer page =
+          run(detail::redis::inspect_script, cluster, words, Keep::on_master, deadline);
       if (page.word() == "unknown_cluster") return std::nullopt;
       if (page.word() != "page") refuse_data(page, "cluster " + quoted(cluster));
       cursor = page.text(1);
@@ -370,7 +378,8 @@ class RedisStore final : public Store {
       if (failure.error_code() != ErrorCode::denied || unknown_user) throw failure;
     }
     const auto* facts = std::get_if<std::string>(&reply.value);
-    return detail::redis::guarantee_of(facts == nullptr ? std::string{} : *facts);
+    return detail::redis::guarantee_of(facts == nullptr ? std::string{} : *facts, topology_,
+                                       wait_replicas_);
   }
 
   // Takeover, fresh, and the seen epoch.
@@ -413,21 +422,25 @@ class RedisStore final : public Store {
 
   using Reply = std::variant<RedisReply, Error>;
 
+  // Where what a script did has to be before its answer counts.
+  enum class Keep { on_master, on_replicas };
+
   // One round trip for all, as far as the connection sends them together; two more when the server
   // has not seen the script since it started: one request brings it along for the others.
-  std::vector<Reply> run_all(const Script& script, std::vector<Words> commands, Deadline deadline) {
-    std::vector<Reply> replies = send_all(commands, deadline);
+  std::vector<Reply> run_all(const Script& script, std::vector<Words> commands, Keep keep,
+                             Deadline deadline) {
+    std::vector<Reply> replies = send_all(commands, keep, deadline);
     std::vector<std::size_t> unknown = unknown_script_in(replies);
     while (!unknown.empty()) {
       Words& first = commands[unknown.front()];
       first[0] = "EVAL";
       first[1] = script.text;
-      replies[unknown.front()] = send_all({&first, 1}, deadline).front();
+      replies[unknown.front()] = send_all({&first, 1}, keep, deadline).front();
       std::vector<Words> others;
       for (std::size_t index = 1; index < unknown.size(); ++index) {
         others.push_back(commands[unknown[index]]);
       }
-      const std::vector<Reply> again = send_all(others, deadline);
+      const std::vector<Reply> again = send_all(others, keep, deadline);
       for (std::size_t index = 0; index < again.size(); ++index) {
         replies[unknown[index + 1]] = again[index];
       }
@@ -449,18 +462,63 @@ class RedisStore final : public Store {
   }
 
   // One reply for each command, whatever the connection returns or throws.
-  std::vector<Reply> send_all(std::span<const Words> commands, Deadline deadline) {
+  std::vector<Reply> send_all(std::span<const Words> commands, Keep keep, Deadline deadline) {
     if (commands.empty()) return {};
-    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    const milliseconds left = time_left(deadline);
     if (left <= milliseconds::zero()) return std::vector<Reply>(commands.size(), too_late());
     try {
-      std::vector<Reply> replies = connection_->commands(commands, left);
-      replies.resize(commands.size(), Error(ErrorCode::outcome_unknown,
-                                            description() + ": a command was not answered"));
-      return replies;
+      if (keep == Keep::on_master || wait_replicas_ == 0) {
+        return complete(connection_->commands(commands, left), commands.size());
+      }
+      std::vector<Words> with_wait(commands.begin(), commands.end());
+      with_wait.push_back({"WAIT", number(wait_replicas_), number(waiting_ms(left))});
+      return kept(complete(connection_->commands(with_wait, left), with_wait.size()));
     } catch (const Error& error) {
       return std::vector<Reply>(commands.size(), error);
     }
+  }
+
+  std::vector<Reply> complete(std::vector<Reply> replies, std::size_t count) const {
+    replies.resize(
+        count, Error(ErrorCode::outcome_unknown, description() + ": a command was not answered"));
+    return replies;
+  }
+
+  // The server gives up early enough for its answer to come in time.
+  static std::int64_t waiting_ms(milliseconds left) {
+    return std::max<std::int64_t>(1, left.count() * 3 / 4);
+  }
+
+  // The last reply says how many replicas have all that the others granted. What too few of them have
+  // may be lost with the master, or not: nobody may rely on it, and all of it may be repeated (G5).
+  std::vector<Reply> kept(std::vector<Reply> replies) const {
+    const Reply last = std::move(replies.back());
+    replies.pop_back();
+    const auto* reply = std::get_if<RedisReply>(&last);
+    const auto* count = reply ? std::get_if<std::int64_t>(&reply->value) : nullptr;
+    if (count != nullptr && *count >= wait_replicas_) return replies;
+    for (Reply& each : replies) {
+      const auto* answered = std::get_if<RedisReply>(&each);
+      if (answered != nullptr && error_in(*answered) == nullptr) each = not_kept(last);
+    }
+    return replies;
+  }
+
+  Error not_kept(const Reply& wait) const {
+    if (const auto* error = std::get_if<Error>(&wait)) {
+      return {ErrorCode::outcome_unknown, error->what()};
+    }
+    const RedisReply& reply = std::get<RedisReply>(wait);
+    if (const auto* error = error_in(reply)) {
+      return {ErrorCode::outcome_unknown,
+              detail::redis::server_error(description(), error->text).what()};
+    }
+    const auto* count = std::get_if<std::int64_t>(&reply.value);
+    return {ErrorCode::outcome_unknown,
+            description() + ": " + (count ? number(*count) : "none") + " of " +
+                number(wait_replicas_) +
+                " replicas (wait_replicas) acknowledged it in time; look at the replicas' links, "
+                "or lower wait_replicas"};
   }
 
   Answer answer_in(const Reply& reply) const {
@@ -479,18 +537,10 @@ class RedisStore final : public Store {
     return {ErrorCode::unavailable, description() + ": the time was over before the request"};
   }
 
-  // One round trip; two when the server has not seen the script since it started.
-  Answer run(const Script& script, const std::string& cluster, const Words& arguments,
+  Answer run(const Script& script, const std::string& cluster, const Words& arguments, Keep keep,
              Deadline deadline) {
-    Words words = script_words(script, cluster, arguments);
-    RedisReply reply = send(words, deadline);
-    if (const auto* error = error_in(reply);
-        error && detail::redis::is_unknown_script(error->text)) {
-      words[0] = "EVAL";
-      words[1] = script.text;
-      reply = send(words, deadline);
-    }
-    return answer_in(reply);
+    return answer_in(
+        run_all(script, {script_words(script, cluster, arguments)}, keep, deadline).front());
   }
 
   // A script that does nothing. In the server's script cache, which FLUSHALL and eviction leave alone
@@ -531,7 +581,7 @@ class RedisStore final : public Store {
   }
 
   RedisReply send(const Words& words, Deadline deadline) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    const milliseconds left = time_left(deadline);
     if (left <= milliseconds::zero()) throw too_late();
     return connection_->command(words, left);
   }
@@ -540,7 +590,9 @@ class RedisStore final : public Store {
     return std::get_if<RedisReply::ServerError>(&reply.value);
   }
 
-  std::shared_ptr<RedisConnection> connection_;
+  const std::shared_ptr<RedisConnection> connection_;
+  const std::int32_t wait_replicas_;
+  const Topology topology_;
   std::mutex mutex_;
   std::map<std::string, steady_clock::time_point> mark_due_;
 };
@@ -552,7 +604,7 @@ std::vector<std::variant<RedisReply, Error>> RedisConnection::commands(
   const Deadline deadline = detail::redis::deadline_after(timeout);
   std::vector<std::variant<RedisReply, Error>> answers;
   for (const Words& words : commands) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    const milliseconds left = time_left(deadline);
     try {
       if (left <= milliseconds::zero()) {
         throw Error(ErrorCode::unavailable,
@@ -567,13 +619,24 @@ std::vector<std::variant<RedisReply, Error>> RedisConnection::commands(
 }
 
 std::shared_ptr<Store> open_redis_store(std::string_view url) {
-  return open_redis_store(
-      std::make_shared<detail::redis::ConnectionPool>(detail::redis::parse_redis_url(url)));
+  using namespace detail::redis;
+  Deployment deployment = parse_deployment(url);
+  const Topology topology = deployment.topology;
+  const std::int32_t wait_replicas = deployment.wait_replicas;
+  std::shared_ptr<RedisConnection> connection;
+  if (topology == Topology::sentinel) {
+    connection = std::make_shared<SentinelConnection>(std::move(deployment));
+  } else if (topology == Topology::cluster) {
+    connection = std::make_shared<ClusterConnection>(std::move(deployment));
+  } else {
+    connection = std::make_shared<ConnectionPool>(std::move(deployment.server));
+  }
+  return std::make_shared<RedisStore>(std::move(connection), wait_replicas, topology);
 }
 
 std::shared_ptr<Store> open_redis_store(std::shared_ptr<RedisConnection> connection) {
   if (!connection) throw Error(ErrorCode::invalid_argument, "the Redis connection is empty");
-  return std::make_shared<RedisStore>(std::move(connection));
+  return std::make_shared<RedisStore>(std::move(connection), 0, Topology::single);
 }
 
 }  // namespace workerid

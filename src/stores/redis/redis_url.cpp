@@ -85,26 +85,49 @@ void refuse_what_is_left(const Query& query, const std::string& known) {
   refuse("has the unknown option \"" + query.begin()->first + "\"; " + known);
 }
 
-TlsOptions parse_tls_options(Query query) {
-  TlsOptions tls{.ca_file = take(query, "ca"),
-                 .certificate_file = take(query, "cert"),
-                 .key_file = take(query, "key"),
-                 .server_name = take(query, "server_name")};
-  const std::string verify = take(query, "verify");
-  refuse_what_is_left(query, "rediss:// knows ca, cert, key, server_name and verify");
+// Takes the options of TLS whose names begin with `prefix`; what is not given is as in `tls`.
+TlsOptions take_tls_options(Query& query, const std::string& prefix, TlsOptions tls) {
+  const std::string certificate = take(query, prefix + "cert");
+  const std::string key = take(query, prefix + "key");
+  if (certificate.empty() != key.empty()) {
+    refuse("has only one of " + prefix + "cert and key; a client's certificate needs both");
+  }
+  if (!certificate.empty()) {
+    tls.certificate_file = certificate;
+    tls.key_file = key;
+  }
+  const std::string ca = take(query, prefix + "ca");
+  const std::string verify = take(query, prefix + "verify");
   if (!verify.empty() && verify != "none") {
-    refuse("has verify=\"" + verify +
-           "\"; only none is known, and without it the server is "
-           "verified");
+    refuse("has " + prefix + "verify=\"" + verify +
+           "\"; only none is known, and without it the server is verified");
   }
-  tls.verify = verify.empty();
-  if (!tls.verify && !tls.ca_file.empty()) {
-    refuse("has both ca and verify=none; without verification no certificates are needed");
+  if (!verify.empty() && !ca.empty()) {
+    refuse("has both " + prefix +
+           "ca and verify=none; without verification no certificates are needed");
   }
-  if (tls.certificate_file.empty() != tls.key_file.empty()) {
-    refuse("has only one of cert and key; a client's certificate needs both");
+  if (!ca.empty()) {
+    tls.ca_file = ca;
+    tls.verify = true;
+  } else if (!verify.empty()) {
+    tls.ca_file.clear();
+    tls.verify = false;
   }
+  tls.server_name = take(query, prefix + "server_name");
   return tls;
+}
+
+std::int32_t take_wait_replicas(Query& query) {
+  constexpr std::int32_t most = 100;
+  if (!query.contains("wait_replicas")) return 0;
+  const std::string text = take(query, "wait_replicas");
+  std::int32_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || end != text.data() + text.size() || count < 0 || count > most) {
+    refuse("has wait_replicas=\"" + text + "\"; it must be a number from 0 to " +
+           std::to_string(most));
+  }
+  return count;
 }
 
 // What stands before the @. Nothing of it is ever repeated in a message.
@@ -167,6 +190,7 @@ std::uint16_t parse_port(std::string_view text) {
   return port;
 }
 
+// Reads host and port; without one the port stays as it is.
 void parse_host_and_port(std::string_view authority, RedisUrl& url) {
   const bool bracketed = !authority.empty() && authority.front() == '[';
   if (bracketed) {
@@ -182,25 +206,92 @@ void parse_host_and_port(std::string_view authority, RedisUrl& url) {
   check_host(url.host, bracketed);
 }
 
-RedisUrl parse_network_url(std::string_view rest, bool with_tls) {
-  RedisUrl url;
-  std::string_view authority = take_until(rest, "/?");
-  url.credentials = take_credentials(authority, rest);
-  parse_host_and_port(authority, url);
-
-  std::string_view path = take_until(rest, "?");
-  if (path.size() > 1) url.database = parse_database(path.substr(1));
-  Query query = parse_query(rest.empty() ? rest : rest.substr(1));
-  if (with_tls) {
-    url.tls = parse_tls_options(std::move(query));
-  } else {
-    refuse_what_is_left(query, "redis:// takes none, those of TLS belong to rediss://");
+// Several, with commas between them; they are asked with what `as` says.
+std::vector<RedisUrl> parse_hosts_and_ports(std::string_view authority, const RedisUrl& as) {
+  std::vector<RedisUrl> urls;
+  while (true) {
+    RedisUrl url = as;
+    parse_host_and_port(take_until(authority, ","), url);
+    for (const RedisUrl& other : urls) {
+      if (other.address() == url.address()) refuse("names " + url.address() + " twice");
+    }
+    urls.push_back(std::move(url));
+    if (authority.empty()) return urls;
+    authority.remove_prefix(1);
   }
-  return url;
 }
 
-RedisUrl parse_socket_url(std::string_view rest) {
-  RedisUrl url;
+// What the sentinels are asked with: nothing but the settings of TLS is theirs and the servers' alike.
+RedisUrl take_sentinel_options(Query& query, const std::optional<TlsOptions>& tls) {
+  RedisUrl sentinel;
+  sentinel.port = 26379;
+  if (query.contains("sentinel_user") && !query.contains("sentinel_password")) {
+    refuse("has sentinel_user without sentinel_password");
+  }
+  if (query.contains("sentinel_password")) {
+    sentinel.credentials =
+        Credentials{take(query, "sentinel_user"), take(query, "sentinel_password")};
+  }
+  const std::string with_tls = take(query, "sentinel_tls");
+  if (!with_tls.empty() && with_tls != "yes" && with_tls != "no") {
+    refuse("has sentinel_tls=\"" + with_tls + "\"; it must be yes or no");
+  }
+  if (with_tls == "yes" || (with_tls.empty() && tls)) {
+    sentinel.tls = take_tls_options(query, "sentinel_", tls.value_or(TlsOptions{}));
+  }
+  return sentinel;
+}
+
+// The path: a database, behind the service that sentinels know; a Redis Cluster has database 0 only.
+void parse_path(std::string_view path, Deployment& deployment) {
+  if (!path.empty()) path.remove_prefix(1);
+  if (deployment.topology == Topology::cluster) {
+    if (path.empty()) return;
+    refuse("has the path \"/" + std::string{path} +
+           "\"; a Redis Cluster has database 0 only, leave it out");
+  }
+  if (deployment.topology == Topology::sentinel) {
+    deployment.service = percent_decoded(take_until(path, "/"), "the service");
+    if (deployment.service.empty()) {
+      refuse("names no service; behind the sentinels comes / and what they call the master");
+    }
+    if (!path.empty()) path.remove_prefix(1);
+  }
+  if (!path.empty()) deployment.server.database = parse_database(path);
+}
+
+Deployment parse_network_url(std::string_view rest, Topology topology, bool with_tls) {
+  Deployment deployment;
+  deployment.topology = topology;
+  RedisUrl& server = deployment.server;
+  std::string_view authority = take_until(rest, "/?");
+  server.credentials = take_credentials(authority, rest);
+  if (topology == Topology::single) parse_host_and_port(authority, server);
+  parse_path(take_until(rest, "?"), deployment);
+
+  Query query = parse_query(rest.empty() ? rest : rest.substr(1));
+  std::string known = "it knows wait_replicas";
+  if (with_tls) {
+    server.tls = take_tls_options(query, "", {});
+    known += ", ca, cert, key, server_name and verify";
+  } else {
+    known += "; the options of TLS belong to rediss://";
+  }
+  deployment.wait_replicas = take_wait_replicas(query);
+  if (topology == Topology::sentinel) {
+    deployment.ask = parse_hosts_and_ports(authority, take_sentinel_options(query, server.tls));
+    known +=
+        "; for the sentinels sentinel_user, sentinel_password, sentinel_tls, and with TLS the "
+        "same options with sentinel_ before their names";
+  }
+  if (topology == Topology::cluster) deployment.ask = parse_hosts_and_ports(authority, server);
+  refuse_what_is_left(query, known);
+  return deployment;
+}
+
+Deployment parse_socket_url(std::string_view rest) {
+  Deployment deployment;
+  RedisUrl& url = deployment.server;
   std::string_view authority = take_until(rest, "/?");
   url.credentials = take_credentials(authority, rest);
   if (!authority.empty()) {
@@ -215,8 +306,9 @@ RedisUrl parse_socket_url(std::string_view rest) {
   }
   Query query = parse_query(rest.empty() ? rest : rest.substr(1));
   if (query.contains("db")) url.database = parse_database(take(query, "db"));
-  refuse_what_is_left(query, "unix:// knows db");
-  return url;
+  deployment.wait_replicas = take_wait_replicas(query);
+  refuse_what_is_left(query, "unix:// knows db and wait_replicas");
+  return deployment;
 }
 
 void check_characters(std::string_view text) {
@@ -237,9 +329,23 @@ std::string RedisUrl::description() const {
     const std::string query = database == 0 ? "" : "?db=" + std::to_string(database);
     return "unix://" + socket_path + query;
   }
+  return std::string{tls ? "rediss://" : "redis://"} + address() + "/" + std::to_string(database);
+}
+
+std::string RedisUrl::address() const {
   const bool bracketed = host.find(':') != std::string::npos;
-  return std::string{tls ? "rediss://" : "redis://"} + (bracketed ? "[" + host + "]" : host) + ":" +
-         std::to_string(port) + "/" + std::to_string(database);
+  return (bracketed ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+std::string Deployment::description() const {
+  if (topology == Topology::single) return server.description();
+  std::string text = std::string{server.tls ? "rediss+" : "redis+"} +
+                     (topology == Topology::sentinel ? "sentinel://" : "cluster://");
+  for (std::size_t index = 0; index < ask.size(); ++index) {
+    text += (index == 0 ? "" : ",") + ask[index].address();
+  }
+  if (topology == Topology::cluster) return text;
+  return text + "/" + service + "/" + std::to_string(server.database);
 }
 
 bool is_address(const std::string& host) noexcept {
@@ -248,17 +354,33 @@ bool is_address(const std::string& host) noexcept {
          ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
 }
 
-RedisUrl parse_redis_url(std::string_view text) {
+Deployment parse_deployment(std::string_view text) {
   check_characters(text);
   const auto begins_with = [&](std::string_view scheme) {
     if (text.substr(0, scheme.size()) != scheme) return false;
     text.remove_prefix(scheme.size());
     return true;
   };
-  if (begins_with("redis://")) return parse_network_url(text, false);
-  if (begins_with("rediss://")) return parse_network_url(text, true);
   if (begins_with("unix://")) return parse_socket_url(text);
-  refuse("has a wrong beginning; it begins with redis://, rediss:// or unix://");
+  for (const bool with_tls : {false, true}) {
+    const std::string scheme = with_tls ? "rediss" : "redis";
+    if (begins_with(scheme + "://")) return parse_network_url(text, Topology::single, with_tls);
+    if (begins_with(scheme + "+sentinel://")) {
+      return parse_network_url(text, Topology::sentinel, with_tls);
+    }
+    if (begins_with(scheme + "+cluster://")) {
+      return parse_network_url(text, Topology::cluster, with_tls);
+    }
+  }
+  refuse(
+      "has a wrong beginning; it begins with redis://, redis+sentinel:// or redis+cluster://, with "
+      "rediss instead of redis for TLS, or with unix://");
+}
+
+RedisUrl parse_redis_url(std::string_view text) {
+  const Deployment deployment = parse_deployment(text);
+  if (deployment.topology == Topology::single) return deployment.server;
+  refuse("names sentinels or a Redis Cluster; one server is needed here: redis://HOST");
 }
 
 }  // namespace workerid::detail::redis

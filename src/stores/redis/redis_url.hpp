@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Internal: the URL of a Redis server, as workerid/redis_store.hpp documents it.
+// Internal: the URLs of Redis servers, as workerid/redis_store.hpp documents them.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace workerid::detail::redis {
 
@@ -23,6 +24,7 @@ struct TlsOptions {
   bool verify = true;
 };
 
+/// Where one server is and how to talk to it.
 struct RedisUrl {
   std::string host;
   std::uint16_t port = 6379;
@@ -30,6 +32,27 @@ struct RedisUrl {
   std::optional<Credentials> credentials;
   std::int32_t database = 0;
   std::optional<TlsOptions> tls;
+
+  /// "db:6379", "[::1]:6379".
+  std::string address() const;
+
+  /// The URL without credentials and options.
+  std::string description() const;
+};
+
+/// How the servers that have the leases are found.
+enum class Topology {
+  single,    ///< It is named.
+  sentinel,  ///< Sentinels name the master.
+  cluster,   ///< The nodes of a Redis Cluster name the one that has a key.
+};
+
+struct Deployment {
+  Topology topology = Topology::single;
+  RedisUrl server;            ///< How to talk to the servers; of a single one also where it is.
+  std::vector<RedisUrl> ask;  ///< The sentinels, or some nodes of the Redis Cluster.
+  std::string service;        ///< What the sentinels call the master.
+  std::int32_t wait_replicas = 0;  ///< How many replicas have to acknowledge what is granted.
 
   /// The URL without credentials and options.
   std::string description() const;
@@ -39,6 +62,9 @@ struct RedisUrl {
 bool is_address(const std::string& host) noexcept;
 
 /// Reads a URL. Errors: `invalid_argument` that names the wrong part, never the password.
+Deployment parse_deployment(std::string_view text);
+
+/// The same where only a single server will do.
 RedisUrl parse_redis_url(std::string_view text);
 
 }  // namespace workerid::detail::redis

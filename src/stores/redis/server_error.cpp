@@ -2,6 +2,7 @@
 #include "stores/redis/server_error.hpp"
 
 #include <array>
+#include <charconv>
 
 namespace workerid::detail::redis {
 
@@ -19,7 +20,8 @@ constexpr std::array codes{
     Meaning{"BUSY", ErrorCode::unavailable,
             "a script has been running for long; end it with SCRIPT KILL"},
     Meaning{"UNKILLABLE", ErrorCode::unavailable, "a script that has written runs for long"},
-    Meaning{"READONLY", ErrorCode::unavailable, "it is a replica; name the master in the URL"},
+    Meaning{"READONLY", ErrorCode::unavailable,
+            "it is a replica; name the master in the URL, or the sentinels that know it"},
     Meaning{"MASTERDOWN", ErrorCode::unavailable,
             "it is a replica that lost its master; name the master in the URL"},
     Meaning{"NOREPLICAS", ErrorCode::unavailable,
@@ -31,7 +33,7 @@ constexpr std::array codes{
             "its Redis Cluster is not complete; look at CLUSTER INFO"},
     Meaning{"TRYAGAIN", ErrorCode::unavailable, "the keys move to another node; repeat the call"},
     Meaning{"MOVED", ErrorCode::unavailable,
-            "another node of its Redis Cluster has the keys; name that one in the URL"},
+            "another node of its Redis Cluster has the keys; use redis+cluster:// in the URL"},
     Meaning{"ASK", ErrorCode::unavailable, "the keys move to another node; repeat the call"},
     Meaning{"NOAUTH", ErrorCode::denied, "put the password into the URL: redis://:password@host"},
     Meaning{"WRONGPASS", ErrorCode::denied, "correct the user or the password in the URL"},
@@ -59,6 +61,8 @@ constexpr std::array phrases{
             "the URL has a password, the server has none; remove it"},
     Meaning{"DB index is out of range", ErrorCode::invalid_argument,
             "the server has fewer databases than the URL asks for"},
+    Meaning{"cluster support disabled", ErrorCode::unsupported_server,
+            "it is no node of a Redis Cluster; use redis:// in the URL"},
     Meaning{"SELECT is not allowed in cluster mode", ErrorCode::invalid_argument,
             "a Redis Cluster has database 0 only; leave it out of the URL"},
     Meaning{"unknown command", ErrorCode::unsupported_server,
@@ -83,13 +87,17 @@ bool contains(std::string_view text, const std::string& part) {
   return text.find(part) != std::string_view::npos;
 }
 
+// Redis 6.2 and KeyDB wrap what a script met: "ERR Error running script …: -OOM command …".
+bool wraps(std::string_view text, std::string_view word) {
+  return contains(text, " -" + std::string{word} + " ");
+}
+
 const Meaning& meaning(std::string_view text) {
   for (const Meaning& candidate : codes) {
     if (begins_with_word(text, candidate.word)) return candidate;
   }
-  // Redis 6.2 and KeyDB wrap what a script met: "ERR Error running script …: -OOM command …".
   for (const Meaning& candidate : codes) {
-    if (contains(text, " -" + std::string{candidate.word} + " ")) return candidate;
+    if (wraps(text, candidate.word)) return candidate;
   }
   for (const Meaning& candidate : phrases) {
     if (contains(text, std::string{candidate.word})) return candidate;
@@ -101,6 +109,30 @@ const Meaning& meaning(std::string_view text) {
 
 bool is_unknown_script(std::string_view server_text) {
   return begins_with_word(server_text, "NOSCRIPT");
+}
+
+bool is_replica(std::string_view server_text) {
+  return begins_with_word(server_text, "READONLY") || wraps(server_text, "READONLY") ||
+         begins_with_word(server_text, "MASTERDOWN");
+}
+
+bool is_cluster_down(std::string_view server_text) {
+  return begins_with_word(server_text, "CLUSTERDOWN");
+}
+
+// "MOVED 3999 127.0.0.1:6381", "ASK 3999 ::1:6381"; the port stands behind the last colon.
+std::optional<Redirection> redirection(std::string_view server_text) {
+  const bool moved = begins_with_word(server_text, "MOVED");
+  if (!moved && !begins_with_word(server_text, "ASK")) return std::nullopt;
+  const std::string_view address = server_text.substr(server_text.find_last_of(' ') + 1);
+  const std::size_t colon = address.find_last_of(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  Redirection redirection{.moved = moved, .host = std::string{address.substr(0, colon)}};
+  const std::string_view port = address.substr(colon + 1);
+  const auto [end, error] =
+      std::from_chars(port.data(), port.data() + port.size(), redirection.port);
+  if (error != std::errc{} || end != port.data() + port.size()) return std::nullopt;
+  return redirection;
 }
 
 Error server_error(const std::string& server, std::string_view server_text) {

@@ -5,6 +5,8 @@
 
 #include <workerid/error.hpp>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +14,22 @@ namespace workerid::detail::redis {
 
 /// True if the server does not know the script: send its text.
 bool is_unknown_script(std::string_view server_text);
+
+/// True if the server is a replica and changed nothing.
+bool is_replica(std::string_view server_text);
+
+/// True if the node cannot serve a key now because its Redis Cluster has no whole view.
+bool is_cluster_down(std::string_view server_text);
+
+/// Where a node of a Redis Cluster says that a key is served.
+struct Redirection {
+  bool moved = false;  ///< From now on, for the whole slot; otherwise for the next command only.
+  std::string host;    ///< Empty for the host that said so.
+  std::uint16_t port = 0;
+};
+
+/// Nothing if the text is no redirection.
+std::optional<Redirection> redirection(std::string_view server_text);
 
 /// The error for what a server answered, with its words and what to do. An error answer means that
 /// nothing was changed.

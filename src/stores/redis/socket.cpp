@@ -184,6 +184,10 @@ Deadline deadline_after(milliseconds timeout) {
   return steady_clock::now() + std::min(timeout, longest);
 }
 
+milliseconds time_left(Deadline deadline) {
+  return std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+}
+
 Socket::Socket(const RedisUrl& url, Deadline deadline)
     : descriptor_(url.socket_path.empty() ? connect_to_any(resolve(url, deadline), deadline)
                                           : connect_to(local_address(url.socket_path), deadline)) {}

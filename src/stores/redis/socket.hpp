@@ -21,6 +21,9 @@ using Deadline = std::chrono::steady_clock::time_point;
 /// The moment that is `timeout` away, or a day where that is more.
 Deadline deadline_after(std::chrono::milliseconds timeout);
 
+/// What is left until then, rounded up; 0 or less if it has passed.
+std::chrono::milliseconds time_left(Deadline deadline);
+
 /// A connection that could not be made, broke, or did not answer in time.
 class ConnectionFailure : public std::runtime_error {
  public:

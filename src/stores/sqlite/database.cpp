@@ -12,7 +12,11 @@ namespace workerid::detail::sqlite {
 namespace {
 
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
+
+// Between two looks at a lock that another process has.
+constexpr microseconds longest_pause{1000};
 
 constexpr int primary(int result) noexcept {
   return result & 0xff;
@@ -119,8 +123,23 @@ int Database::step(const PreparedStatement& statement) noexcept {
 }
 
 void Database::begin(Access access) {
+  if (access == Access::write) give_way();
   const int result = step(access == Access::write ? begin_to_write_ : begin_to_read_);
   if (result != SQLITE_OK) throw error(result, "begin a transaction");
+}
+
+// Whoever writes without a pause leaves but some microseconds between two transactions, in which a
+// waiting process would have to look: it could keep all others out. So turns end: after it, there is a
+// pause in which everyone who waits looks once.
+void Database::give_way() {
+  constexpr milliseconds turn{20};
+  BootTime now = BootClock::now();
+  if (now - last_write_ended_ > longest_pause) {
+    turn_began_ = now;
+  } else if (now - turn_began_ > turn) {
+    std::this_thread::sleep_for(std::min<nanoseconds>(deadline_ - now, longest_pause));
+    turn_began_ = BootClock::now();
+  }
 }
 
 void Database::run(const char* sql, std::string_view doing) {
@@ -152,6 +171,7 @@ void Database::use_wal() {
 
 void Database::commit() {
   const int result = step(commit_);
+  last_write_ended_ = BootClock::now();
   if (result == SQLITE_OK) return;
   if (primary(result) == SQLITE_FULL) throw error(result, "commit");
   // G5: the log may hold the whole transaction although making it durable failed.
@@ -196,13 +216,14 @@ int Database::out_of_time(void* database) noexcept {
 }
 
 // SQLite's own waiting is unfair: its pauses grow to 100 ms, so whoever waits long loses to whoever
-// just came. These stay short, and random, so that two do not keep meeting; a writer without a pause
-// leaves but some microseconds between two transactions.
+// just came. These stay short, and random, so that two do not keep meeting.
 bool Database::wait(int attempts) {
-  const nanoseconds left = deadline_ - BootClock::now();
+  turn_began_ = BootClock::now();  // at the latest
+  const nanoseconds left = deadline_ - turn_began_;
   if (left <= nanoseconds::zero()) return false;
-  const auto longest_us = 100 * (1 + static_cast<unsigned>(std::min(attempts, 3)));
-  const microseconds pause{longest_us / 4 + random_() % longest_us};
+  const auto step_us = longest_pause.count() / 8;
+  const auto longest_us = step_us * std::min(attempts + 1, 7);
+  const microseconds pause{step_us / 2 + static_cast<std::int64_t>(random_()) % longest_us};
   std::this_thread::sleep_for(std::min<nanoseconds>(left, pause));
   return true;
 }

@@ -76,12 +76,15 @@ class Database {
   static int wait_for_lock(void* database, int attempts) noexcept;
   static int out_of_time(void* database) noexcept;
   bool wait(int attempts);
+  void give_way();
   std::string failure(int result, std::string_view doing) const;
 
   std::string name_;
   BootTime deadline_;
   bool failed_ = false;
   std::minstd_rand random_;
+  BootTime turn_began_{};
+  BootTime last_write_ended_{};
   std::unique_ptr<sqlite3, Close> connection_;
   PreparedStatement begin_to_read_;
   PreparedStatement begin_to_write_;
