@@ -40,6 +40,8 @@ std::string exit_code_table() {
   }
   table += line("94", "run: the lease ended, and the command was ended for it");
   table += line("95", "torture: a promise was broken");
+  table += line("96", "doctor: it has warnings");
+  table += line("97", "doctor: it has errors");
   table += line("126", "run: the command cannot be executed");
   table += line("127", "run: the command was not found");
   table += line(

@@ -118,6 +118,7 @@ int perform(std::vector<std::string> arguments) {
                                       add_clusters(tool, invocation),
                                       add_resize(tool, invocation),
                                       add_evict(tool, invocation),
+                                      add_doctor(tool, invocation),
                                       add_torture(tool, invocation),
                                       add_torture_holder(tool, invocation),
                                       add_bench(tool, invocation),

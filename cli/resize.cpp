@@ -90,11 +90,11 @@ Command add_resize(CLI::App& tool, Invocation& invocation) {
   CLI::App* const parser = tool.add_subcommand("resize", "Give a cluster another range");
   const auto options = std::make_shared<ResizeOptions>();
   add_common_options(*parser, invocation.common);
-  add_parsed(*parser, "--max-worker-id", options->max_worker_id, parse_integer<WorkerId>, "ID",
+  add_parsed(*parser, "--max", options->max_worker_id, parse_integer<WorkerId>, "ID",
              "The highest worker ID from now on")
       ->required()
       ->option_text("ID");
-  add_parsed(*parser, "--min-worker-id", options->min_worker_id, parse_integer<WorkerId>, "ID",
+  add_parsed(*parser, "--min", options->min_worker_id, parse_integer<WorkerId>, "ID",
              "The lowest worker ID from now on (default: as it is)");
   parser->add_flag("--yes", options->yes, "Do not ask before the range becomes smaller");
   parser->footer(
@@ -107,8 +107,8 @@ Command add_resize(CLI::App& tool, Invocation& invocation) {
       "reuse delay and cool-down stay as they are.\n"
       "\n"
       "Examples:\n"
-      "  workerid resize --max-worker-id 64\n"
-      "  workerid resize --min-worker-id 1 --max-worker-id 16 --yes\n");
+      "  workerid resize --max 64\n"
+      "  workerid resize --min 1 --max 16 --yes\n");
   return {parser, [&invocation, options] { return resize(invocation.common, *options); }};
 }
 

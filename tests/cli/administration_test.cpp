@@ -58,12 +58,12 @@ TEST_P(Administration, ClustersShowsRangesAndCounts) {
 TEST_P(Administration, GrowingNeedsNoQuestion) {
   const std::string token = tool.json({"get", "--max", "1"}).at("token");
   EXPECT_EQ(tool({"get", "--max", "2"}).status.code, 86);
-  EXPECT_EQ(tool({"resize", "--max-worker-id", "2"}).output,
+  EXPECT_EQ(tool({"resize", "--max", "2"}).output,
             "resized cluster \"test\" from 1 to 1 to 1 to 2\n");
   EXPECT_EQ(tool.json({"get", "--max", "2"}).at("worker_id"), 2);
   EXPECT_EQ(tool({"get", "--max", "1"}).status.code, 86);
   EXPECT_EQ(tool({"renew", "1", token}).status, success);
-  const json resized = tool.json({"resize", "--max-worker-id", "3", "--min-worker-id", "0"});
+  const json resized = tool.json({"resize", "--max", "3", "--min", "0"});
   EXPECT_EQ(resized.at("configuration").at("min_worker_id"), 0);
   EXPECT_EQ(resized.at("configuration").at("lease_ms"), 300'000);
   EXPECT_EQ(resized.at("former_max_worker_id"), 2);
@@ -73,7 +73,7 @@ TEST_P(Administration, GrowingNeedsNoQuestion) {
 TEST_P(Administration, ShrinkingLeavesHoldersAlone) {
   tool.json({"get", "--max", "3"});
   const std::string token = tool.json({"get", "--max", "3"}).at("token");
-  const json resized = tool.json({"resize", "--max-worker-id", "1", "--yes"});
+  const json resized = tool.json({"resize", "--max", "1", "--yes"});
   EXPECT_EQ(resized.at("held_outside"), json::array({2}));
   EXPECT_EQ(tool({"renew", "2", token}).status, success);
   EXPECT_EQ(tool.json({"inspect", "2"}).at("state"), "leased");
@@ -85,7 +85,7 @@ TEST_P(Administration, ShrinkingLeavesHoldersAlone) {
 TEST_P(Administration, WhatCanHurtNeedsAnAnswer) {
   const std::string token = tool.json({"get", "--max", "3"}).at("token");
   for (const std::vector<std::string>& command :
-       std::vector<std::vector<std::string>>{{"evict", "1"}, {"resize", "--max-worker-id", "2"}}) {
+       std::vector<std::vector<std::string>>{{"evict", "1"}, {"resize", "--max", "2"}}) {
     const Result refused = tool(command);  // no terminal
     EXPECT_EQ(refused.status.code, 2);
     EXPECT_NE(refused.errors.find("--yes"), std::string::npos) << refused.errors;
@@ -107,11 +107,11 @@ TEST_P(Administration, ATerminalIsAsked) {
     EXPECT_EQ(terminal.wait(), yes ? 0 : 1) << terminal.shown();
   };
   answered({"evict", "1"}, "End this lease?", 'n');
-  answered({"resize", "--max-worker-id", "2"}, "Shrink it?", 'n');
+  answered({"resize", "--max", "2"}, "Shrink it?", 'n');
   EXPECT_EQ(tool({"renew", "1", token}).status, success);
   EXPECT_EQ(tool.json({"list"}).at("configuration").at("max_worker_id"), 3);
   answered({"evict", "1"}, "End this lease?", 'y');
-  answered({"resize", "--max-worker-id", "2"}, "Shrink it?", 'y');
+  answered({"resize", "--max", "2"}, "Shrink it?", 'y');
   EXPECT_EQ(tool({"renew", "1", token}).status.code, 84);
   EXPECT_EQ(tool.json({"list"}).at("configuration").at("max_worker_id"), 2);
 }
@@ -131,13 +131,13 @@ TEST_P(Administration, EvictEndsTheLeaseAndFreesTheIdNoSooner) {
 
 TEST_P(Administration, WhoIsNotThereIsNotEvicted) {
   EXPECT_EQ(tool({"evict", "1", "--yes"}).status.code, 84);
-  EXPECT_EQ(tool({"resize", "--max-worker-id", "5"}).status.code, 2);
+  EXPECT_EQ(tool({"resize", "--max", "5"}).status.code, 2);
   tool.json({"get", "--max", "2"});
   EXPECT_EQ(tool({"evict", "2", "--yes"}).status.code, 84);
   EXPECT_EQ(tool({"evict", "3", "--yes"}).status.code, 81);
   EXPECT_EQ(tool({"evict", "x", "--yes"}).status.code, 2);
   EXPECT_EQ(tool({"resize"}).status.code, 2);
-  EXPECT_EQ(tool({"resize", "--max-worker-id", "0", "--yes"}).status.code, 2);
+  EXPECT_EQ(tool({"resize", "--max", "0", "--yes"}).status.code, 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, Administration, ::testing::Values("sqlite", "redis"),

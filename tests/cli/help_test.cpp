@@ -16,9 +16,9 @@
 namespace workerid::tests {
 namespace {
 
-const std::vector<std::string> all_commands{"run",   "get",     "renew",    "release",
-                                            "list",  "inspect", "clusters", "resize",
-                                            "evict", "torture", "bench",    "completion"};
+const std::vector<std::string> all_commands{"run",     "get",      "renew",     "release", "list",
+                                            "inspect", "clusters", "resize",    "evict",   "doctor",
+                                            "torture", "bench",    "completion"};
 
 std::string help(const std::vector<std::string>& command) {
   std::vector<std::string> words = command;
@@ -60,7 +60,7 @@ TEST(Help, ListsTheCommandsAndTheExitCodes) {
     EXPECT_NE(text.find("\n  " + command), std::string::npos) << command;
   }
   for (const int code :
-       {0, 1, 2, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 91, 92, 93, 94, 95, 126, 127}) {
+       {0, 1, 2, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 91, 92, 93, 94, 95, 96, 97, 126, 127}) {
     EXPECT_NE(text.find("\n  " + std::to_string(code) + " "), std::string::npos) << code;
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/subjects.hpp"
 
+#include "stores/redis/permissions.hpp"
 #include "support/redis_server.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -13,6 +14,7 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace workerid::tests {
 
@@ -32,9 +34,20 @@ StoreSubject on_sqlite(const std::shared_ptr<Clock>& clock) {
   return {.open = [=] { return open_sqlite_store(directory->path() / "leases.db", clock); }};
 }
 
+// As a user who may do what docs/stores.md lists, and no more.
 StoreSubject on_redis() {
   static const RedisServer server;
-  return {.open = [] { return open_redis_store(server.url()); }, .threads = many_threads};
+  static const std::string url = [] {
+    std::vector<std::string> words{"ACL",  "SETUSER", "worker",
+                                   "on",   ">secret", std::string{detail::redis::needed_keys},
+                                   "+scan"};
+    for (const auto& command : detail::redis::needed_commands) {
+      words.push_back("+" + std::string{command.name});
+    }
+    if (server.cli(words) != "OK") throw std::runtime_error("the user cannot be made");
+    return "redis://worker:secret@127.0.0.1:" + std::to_string(server.port());
+  }();
+  return {.open = [] { return open_redis_store(url); }, .threads = many_threads};
 }
 
 StoreSubject on_manual_clock(StoreSubject (*make)(const std::shared_ptr<Clock>&)) {

@@ -91,6 +91,10 @@ void CuttingProxy::pass_on(int client, int server) {
                                   pollfd{stop_, POLLIN, 0}};
     ::poll(entries.data(), entries.size(), -1);
     if (entries[2].revents != 0) return;
+    if (entries[1].revents != 0 && delay_ms_ > 0) {
+      // Unless the proxy ends meanwhile.
+      if (::poll(&entries[2], 1, static_cast<int>(delay_ms_)) != 0) return;
+    }
     if (entries[0].revents != 0 && !move_bytes(client, server, request_bytes_left_)) return;
     if (entries[1].revents != 0 && !move_bytes(server, client, reply_bytes_left_)) return;
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -28,6 +29,9 @@ class CuttingProxy {
   /// The same for replies; the request has then reached the server.
   void cut_reply_after(std::int64_t bytes) { reply_bytes_left_ = bytes; }
 
+  /// Every reply comes that much later.
+  void delay_replies(std::chrono::milliseconds delay) { delay_ms_ = delay.count(); }
+
   /// Cuts no more. A connection that was cut stays so; the next one passes.
   void heal();
 
@@ -40,6 +44,7 @@ class CuttingProxy {
   std::uint16_t port_;
   std::atomic<std::int64_t> request_bytes_left_;
   std::atomic<std::int64_t> reply_bytes_left_;
+  std::atomic<std::int64_t> delay_ms_ = 0;
   int stop_;  // eventfd(2): readable when the proxy ends
   std::thread thread_;
 };

@@ -3,7 +3,6 @@
 // Whatever a Redis server answers to the scripts, of a store on it come grants that satisfy the
 // contract, or errors.
 #include "fuzz/contract.hpp"
-
 #include "stores/redis/packed.hpp"
 
 #include <workerid/redis_store.hpp>

@@ -60,11 +60,11 @@ std::uint16_t slot_of(std::string_view key) {
   if (close != std::string_view::npos && close > open + 1) {
     key = key.substr(open + 1, close - open - 1);
   }
-  std::uint16_t crc = 0;
+  std::uint32_t crc = 0;
   for (const char character : key) {
-    crc = static_cast<std::uint16_t>(crc ^ (static_cast<unsigned char>(character) << 8U));
+    crc ^= std::uint32_t{static_cast<unsigned char>(character)} << 8U;
     for (int bit = 0; bit < 8; ++bit) {
-      crc = static_cast<std::uint16_t>((crc & 0x8000U) != 0 ? (crc << 1U) ^ 0x1021U : crc << 1U);
+      crc = ((crc & 0x8000U) != 0 ? (crc << 1U) ^ 0x1021U : crc << 1U) & 0xffffU;
     }
   }
   return static_cast<std::uint16_t>(crc % slots);

@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "stores/redis/guarantee.hpp"
 
+#include "stores/redis/info.hpp"
+
 #include <algorithm>
 #include <string>
 
 namespace workerid::detail::redis {
-
-namespace {
-
-// The value of a line "field:value", or nothing.
-std::string_view value_of(std::string_view info, std::string_view field) {
-  while (!info.empty()) {
-    const std::string_view line = info.substr(0, info.find('\n'));
-    info.remove_prefix(std::min(info.size(), line.size() + 1));
-    if (line.size() <= field.size() || line.substr(0, field.size()) != field) continue;
-    if (line[field.size()] != ':') continue;
-    const std::string_view value = line.substr(field.size() + 1);
-    return value.substr(0, value.find('\r'));
-  }
-  return {};
-}
-
-}  // namespace
 
 Guarantee guarantee_of(std::string_view info, Topology topology, std::int32_t wait_replicas) {
   Guarantee guarantee{GuaranteeLevel::exact, GuaranteeLevel::conditional, {}};
