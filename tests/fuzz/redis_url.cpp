@@ -11,8 +11,11 @@
 #include <algorithm>
 
 using namespace workerid;
+using detail::redis::Deployment;
+using detail::redis::parse_deployment;
 using detail::redis::parse_redis_url;
 using detail::redis::RedisUrl;
+using detail::redis::Topology;
 
 namespace {
 
@@ -78,7 +81,7 @@ void check_password_untold(const std::string& text) {
   const std::string with_password =
       text.substr(0, mark + 3) + "user:" + std::string{password} + "@" + text.substr(mark + 3);
   try {
-    fuzz::require(!fuzz::contains(parse_redis_url(with_password).description(), password),
+    fuzz::require(!fuzz::contains(parse_deployment(with_password).description(), password),
                   "a description has no password");
   } catch (const Error& error) {
     fuzz::require(!fuzz::contains(error.what(), password), "an error has no password");
@@ -91,7 +94,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text = fuzz::text_of(data, size);
   check_password_untold(text);
   try {
-    const RedisUrl url = parse_redis_url(text);
+    const Deployment deployment = parse_deployment(text);
+    if (deployment.topology != Topology::single) {
+      fuzz::require(!deployment.ask.empty(), "somebody can be asked");
+      for (const RedisUrl& url : deployment.ask) fuzz::require(url.port != 0, "a port is above 0");
+      return 0;
+    }
+    const RedisUrl& url = deployment.server;
     fuzz::require(url.port != 0 && url.database >= 0, "port and database are in their ranges");
     fuzz::require(same(parse_redis_url(written(url)), url), "a URL written and read is the same");
     if (url.socket_path.empty()) {

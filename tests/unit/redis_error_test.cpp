@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Every answer of a server that matters, in the words of the servers.
+#include "stores/redis/cluster_connection.hpp"
 #include "stores/redis/server_error.hpp"
 
 #include <gtest/gtest.h>
@@ -111,6 +112,43 @@ TEST(RedisServerError, ShowsNoWordOfTheCommand) {
 TEST(RedisServerError, IsFitToBeShown) {
   EXPECT_EQ(shown("ERR a\nb\x1b[2J\xff"), "ERR a?b?[2J?");
   EXPECT_EQ(shown(std::string(1000, 'x')), std::string(200, 'x') + "...");
+}
+
+TEST(RedisErrors, TellWhereAKeyWent) {
+  using detail::redis::redirection;
+  const auto moved = redirection("MOVED 3999 127.0.0.1:6381");
+  ASSERT_TRUE(moved);
+  EXPECT_TRUE(moved->moved);
+  EXPECT_EQ(moved->host, "127.0.0.1");
+  EXPECT_EQ(moved->port, 6381);
+  const auto asked = redirection("ASK 3999 2001:db8::7:6381");
+  ASSERT_TRUE(asked);
+  EXPECT_FALSE(asked->moved);
+  EXPECT_EQ(asked->host, "2001:db8::7");
+  EXPECT_EQ(redirection("MOVED 3999 :6381")->host, "") << "the host that was asked";
+  for (const std::string text : {"MOVED", "MOVED 3999", "MOVED 3999 a:b", "MOVED 3999 a:70000",
+                                 "ASKING 1 a:1", "ERR MOVED 3999 a:1"}) {
+    EXPECT_FALSE(redirection(text)) << text;
+  }
+}
+
+TEST(RedisErrors, TellAReplica) {
+  using detail::redis::is_replica;
+  EXPECT_TRUE(is_replica("READONLY You can't write against a read only replica."));
+  EXPECT_TRUE(
+      is_replica("ERR Error running script (call to f_1): @user_script:1: -READONLY You "
+                 "can't write against a read only replica. "));
+  EXPECT_TRUE(is_replica("MASTERDOWN Link with MASTER is down"));
+  EXPECT_FALSE(is_replica("ERR READONLYX"));
+}
+
+// The key of the specification's own example, and what a hash tag is.
+TEST(RedisSlots, AreThoseOfTheSpecification) {
+  using detail::redis::slot_of;
+  EXPECT_EQ(slot_of("123456789"), 0x31c3);
+  EXPECT_EQ(slot_of("a{123456789}b{c}"), 0x31c3);
+  EXPECT_EQ(slot_of("{}123456789") == 0x31c3, false);
+  EXPECT_EQ(slot_of(""), 0);
 }
 
 }  // namespace

@@ -12,8 +12,11 @@
 namespace workerid::tests {
 namespace {
 
+using detail::redis::Deployment;
+using detail::redis::parse_deployment;
 using detail::redis::parse_redis_url;
 using detail::redis::RedisUrl;
+using detail::redis::Topology;
 
 TEST(RedisUrl, HasDefaults) {
   const RedisUrl url = parse_redis_url("redis://db");
@@ -70,6 +73,52 @@ TEST(RedisUrl, ReadsTlsOptions) {
   EXPECT_FALSE(parse_redis_url("rediss://db?verify=none").tls->verify);
 }
 
+TEST(RedisUrl, NamesSentinels) {
+  const Deployment deployment = parse_deployment(
+      "rediss+sentinel://joe:secret@a,[::1]:7000,c:7001/my%2Fmaster/3?ca=/ca&cert=/cert&key=/key&"
+      "server_name=data&sentinel_user=watch&sentinel_password=s%3Fp&sentinel_ca=/other&"
+      "wait_replicas=2");
+  EXPECT_EQ(deployment.topology, Topology::sentinel);
+  EXPECT_EQ(deployment.service, "my/master");
+  EXPECT_EQ(deployment.wait_replicas, 2);
+  EXPECT_EQ(deployment.description(), "rediss+sentinel://a:26379,[::1]:7000,c:7001/my/master/3");
+  EXPECT_EQ(deployment.server.credentials->user, "joe");
+  EXPECT_EQ(deployment.server.database, 3);
+  EXPECT_EQ(deployment.server.tls->server_name, "data");
+  ASSERT_EQ(deployment.ask.size(), 3U);
+  for (const RedisUrl& sentinel : deployment.ask) {
+    EXPECT_EQ(sentinel.credentials->user, "watch");
+    EXPECT_EQ(sentinel.credentials->password, "s?p");
+    EXPECT_EQ(sentinel.database, 0);
+    ASSERT_TRUE(sentinel.tls);
+    EXPECT_EQ(sentinel.tls->ca_file, "/other");
+    EXPECT_EQ(sentinel.tls->certificate_file, "/cert") << "as the servers'";
+    EXPECT_EQ(sentinel.tls->server_name, "") << "the servers' name is not theirs";
+  }
+  EXPECT_FALSE(parse_deployment("rediss+sentinel://a/jobs?sentinel_tls=no").ask[0].tls);
+  EXPECT_TRUE(parse_deployment("redis+sentinel://a/jobs?sentinel_tls=yes").ask[0].tls);
+  EXPECT_FALSE(parse_deployment("redis+sentinel://:secret@a/jobs").ask[0].credentials)
+      << "the servers' password is not told the sentinels";
+}
+
+TEST(RedisUrl, NamesNodesOfARedisCluster) {
+  const Deployment deployment =
+      parse_deployment("redis+cluster://:secret@a,b:7000/?wait_replicas=1");
+  EXPECT_EQ(deployment.topology, Topology::cluster);
+  EXPECT_EQ(deployment.description(), "redis+cluster://a:6379,b:7000");
+  EXPECT_EQ(deployment.ask[1].port, 7000);
+  EXPECT_EQ(deployment.ask[1].credentials->password, "secret");
+  EXPECT_TRUE(parse_deployment("rediss+cluster://a").ask[0].tls);
+  EXPECT_EQ(parse_deployment("unix:///redis.sock?wait_replicas=100").wait_replicas, 100);
+}
+
+TEST(RedisUrl, OfOneServerOnlyWhereOneIsNeeded) {
+  for (const std::string text : {"redis+cluster://a", "redis+sentinel://a/jobs"}) {
+    expect_error_naming(
+        ErrorCode::invalid_argument, [&] { parse_redis_url(text); }, "one server is needed");
+  }
+}
+
 struct BadUrl {
   std::string text;
   std::string named;  // what the message says of it
@@ -123,6 +172,23 @@ TEST(RedisUrl, NamesWhatIsWrong) {
       {"rediss://db?cert=/a", "cert and key"},
       {"rediss://db?key=/a", "cert and key"},
       {"rediss://db?key=%g", "the option key"},
+      {"redis+sentinel://a", "no service"},
+      {"redis+sentinel://a/", "no service"},
+      {"redis+sentinel:///jobs", "no host"},
+      {"redis+sentinel://a,,b/jobs", "no host"},
+      {"redis+sentinel://a,b,a:26379/jobs", "a:26379 twice"},
+      {"redis+sentinel://a/jobs/x", "database \"x\""},
+      {"redis+sentinel://a/jobs?ca=/x", "\"ca\""},
+      {"redis+sentinel://a/jobs?sentinel_ca=/x", "\"sentinel_ca\""},
+      {"redis+sentinel://a/jobs?sentinel_user=x", "without sentinel_password"},
+      {"redis+sentinel://a/jobs?sentinel_tls=1", "must be yes or no"},
+      {"rediss+sentinel://a/jobs?sentinel_cert=/x", "sentinel_cert and key"},
+      {"rediss+sentinel://a/jobs?sentinel_verify=no", "sentinel_verify=\"no\""},
+      {"redis+cluster://", "no host"},
+      {"redis+cluster://a/1", "path \"/1\""},
+      {"redis://a?wait_replicas=-1", "wait_replicas=\"-1\""},
+      {"redis://a?wait_replicas=101", "from 0 to 100"},
+      {"redis://a?wait_replicas=two", "wait_replicas=\"two\""},
       {"unix://", "no socket"},
       {"unix:///", "no socket"},
       {"unix://run/redis.sock", "names a host"},
@@ -144,7 +210,9 @@ TEST(RedisUrl, NeverRepeatsAPassword) {
         "redis://:hunter2@d b", "redis://:hunter2@db:x", "redis://:hunter2@db/x",
         "redis://:hunter2%@db", "redis://:hunter2@x@db", "redis://:hunt/hunter2@db",
         "redis://:hunt?hunter2@db", "redis://:hunt#hunter2@db", "rediss://:hunter2@db?x=y",
-        "unix://:hunter2@db/x", "unix://hunter2@/x", "http://:hunter2@db"}) {
+        "unix://:hunter2@db/x", "unix://hunter2@/x", "http://:hunter2@db",
+        "redis+sentinel://:hunter2@a", "redis+sentinel://a/jobs?sentinel_password=hunter2&x=y",
+        "redis+sentinel://a/jobs?sentinel_password=hunter2%", "redis+cluster://:hunter2@a/1"}) {
     const Error error = expect_error(ErrorCode::invalid_argument, [&] { parse_redis_url(text); });
     EXPECT_EQ(std::string{error.what()}.find("hunter2"), std::string::npos) << error.what();
   }

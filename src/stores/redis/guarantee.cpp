@@ -42,12 +42,12 @@ Guarantee guarantee_of(std::string_view info, Topology topology, std::int32_t wa
   } else if (value_of(info, "cluster_enabled") == "1") {
     lower_to(GuaranteeLevel::conditional,
              "The server is part of a Redis Cluster: a former master goes on answering for "
-             "cluster-node-timeout, which must be below the reuse delay (A4).");
+             "cluster-node-timeout, which must be below a quarter of the lease time (A4).");
   } else if (topology == Topology::sentinel) {
     lower_to(GuaranteeLevel::conditional,
              "The server is the master that a majority of the sentinels named within the last "
-             "second: that they learn of a fail-over must not take longer than the reuse delay "
-             "(A4).");
+             "second: that they learn of a fail-over must not take longer than a quarter of the "
+             "lease time (A4).");
   } else if (replicas != "0") {
     lower_to(GuaranteeLevel::best_effort,
              "The server has replicas: if one is promoted while this one still answers, both grant "
