@@ -49,7 +49,8 @@ WallTime at(std::int64_t time) {
 
 Taken take(SnowflakeSequence& sequence, std::int64_t now, const TimestampRange& range = everything,
            std::int64_t count = 1) {
-  return sequence.take(count, range, [now] { return at(now); });
+  const auto read_wall = [now] { return at(now); };
+  return sequence.take(count, range, read_wall, read_wall);
 }
 
 void expect_taken(const Taken& taken, std::int64_t tick, std::int64_t sequence,
@@ -209,15 +210,25 @@ TEST(SnowflakeSequenceTest, UsesAllBitsOfTheWordWithoutBeginningAnew) {
 
 TEST(SnowflakeSequenceTest, OneThatWasHeldUpDoesNotTakeOthersTimeForTheFuture) {
   SnowflakeSequence sequence(small_layout(), {.borrowed = 0, .behind = 5000});
-  int reads = 0;
-  const Taken taken = sequence.take(1, everything, [&] {
-    if (++reads > 1) return at(15);
-    // It stands still here, while another one uses up the ticks up to 15.
+  const auto held_up = [&] {
+    // Meanwhile another one uses up the ticks up to 15.
     for (std::int64_t now = 10; now <= 15; ++now) take(sequence, now, everything, 4);
     return at(10);
-  });
+  };
+  const Taken taken = sequence.take(1, everything, held_up, [] { return at(15); });
   EXPECT_EQ(taken.outcome, Outcome::used_up);
   EXPECT_EQ(taken.ready_at, at(16));
+}
+
+TEST(SnowflakeSequenceTest, AGlanceDoesWhereTheTickHasNumbersLeft) {
+  SnowflakeSequence sequence(small_layout(), {});
+  const auto coarse = [] { return at(10); };
+  for (std::int64_t number = 0; number < 4; ++number) {
+    expect_taken(sequence.take(1, everything, coarse, [] { return at(13); }), 10, number);
+  }
+  expect_taken(sequence.take(1, everything, coarse, [] { return at(13); }), 13, 0);
+  expect_taken(sequence.take(1, everything, coarse, [] { return at(13); }), 13, 1);
+  expect_taken(sequence.take(1, everything, coarse, [] { return at(14); }), 14, 0);
 }
 
 // Several threads take positions while another one closes the sequence.
@@ -235,8 +246,8 @@ TEST_P(SnowflakeSequenceThreadsTest, NeverRepeatAPositionNorGoBeyondTheClosing) 
   for (std::vector<std::int64_t>& mine : positions) {
     takers.emplace_back([&] {
       while (mine.size() < each) {
-        const Taken taken =
-            sequence.take(GetParam(), everything, [&] { return at(time.fetch_add(1) / 16); });
+        const auto read_wall = [&] { return at(time.fetch_add(1) / 16); };
+        const Taken taken = sequence.take(GetParam(), everything, read_wall, read_wall);
         if (taken.outcome != Outcome::taken) {
           EXPECT_EQ(taken.outcome, Outcome::closed);
           return;
