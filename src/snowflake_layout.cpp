@@ -24,7 +24,7 @@ void check_between(const std::string& what, std::int64_t value, std::int64_t lea
 }
 
 std::int64_t ones(int bits) {
-  return (std::int64_t{1} << bits) - 1;
+  return static_cast<std::int64_t>((std::uint64_t{1} << bits) - 1);
 }
 
 }  // namespace
@@ -84,8 +84,7 @@ std::int64_t SnowflakeLayout::max_sequence() const noexcept {
 }
 
 std::int64_t SnowflakeLayout::max_id() const noexcept {
-  const int bits = timestamp_bits + worker_bits + sequence_bits;
-  return static_cast<std::int64_t>((std::uint64_t{1} << bits) - 1);
+  return ones(timestamp_bits + worker_bits + sequence_bits);
 }
 
 std::int64_t SnowflakeLayout::ids_per_second() const noexcept {
