@@ -32,6 +32,8 @@ Command add_renew(CLI::App& tool, Invocation& invocation);
 Command add_release(CLI::App& tool, Invocation& invocation);
 Command add_list(CLI::App& tool, Invocation& invocation);
 Command add_inspect(CLI::App& tool, Invocation& invocation);
+Command add_snowflake(CLI::App& tool, Invocation& invocation);
+Command add_decode(CLI::App& tool, Invocation& invocation);
 Command add_bench(CLI::App& tool, Invocation& invocation);
 Command add_torture(CLI::App& tool, Invocation& invocation);
 Command add_torture_holder(CLI::App& tool, Invocation& invocation);

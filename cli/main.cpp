@@ -110,11 +110,12 @@ int perform(std::vector<std::string> arguments) {
 
   Invocation invocation{.common = CommonOptions::from_environment(), .command_line = {}};
   const std::vector<Command> commands{
-      add_run(tool, invocation),     add_get(tool, invocation),
-      add_renew(tool, invocation),   add_release(tool, invocation),
-      add_list(tool, invocation),    add_inspect(tool, invocation),
-      add_torture(tool, invocation), add_torture_holder(tool, invocation),
-      add_bench(tool, invocation),   add_completion(tool, invocation)};
+      add_run(tool, invocation),       add_get(tool, invocation),
+      add_renew(tool, invocation),     add_release(tool, invocation),
+      add_list(tool, invocation),      add_inspect(tool, invocation),
+      add_snowflake(tool, invocation), add_decode(tool, invocation),
+      add_torture(tool, invocation),   add_torture_holder(tool, invocation),
+      add_bench(tool, invocation),     add_completion(tool, invocation)};
   tool.footer("workerid COMMAND --help tells all about a command.\n\n" + exit_code_table());
 
   try {
