@@ -8,6 +8,7 @@
 #include <workerid/token.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -194,9 +195,18 @@ TEST_P(Commands, SnowflakeGeneratesIdsInIncreasingOrder) {
 }
 
 TEST_P(Commands, SnowflakeWarnsOfALayoutThatRunsOut) {
-  const Result result = tool({"snowflake", "--layout", "37/10/12", "--epoch", "2024-01-01"});
-  EXPECT_EQ(result.status, success) << result.errors;
-  EXPECT_NE(result.errors.find("2028-05-09"), std::string::npos) << result.errors;
+  const std::chrono::year_month_day today{
+      std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+  const std::string epoch = std::to_string(static_cast<int>(today.year())) + "-" +
+                            std::to_string(static_cast<unsigned>(today.month())) + "-" +
+                            std::to_string(static_cast<unsigned>(today.day()));
+  // 34 bits of milliseconds are 198 days, 36 are 795.
+  const Result soon = tool({"snowflake", "--layout", "34/10/12", "--epoch", epoch});
+  EXPECT_EQ(soon.status, success) << soon.errors;
+  EXPECT_NE(soon.errors.find("the layout has no timestamps from"), std::string::npos);
+  const Result late = tool({"snowflake", "--layout", "36/10/12", "--epoch", epoch});
+  EXPECT_EQ(late.status, success) << late.errors;
+  EXPECT_EQ(late.errors, "");
 }
 
 TEST_P(Commands, DecodeShowsWhatAnIdConsistsOf) {
