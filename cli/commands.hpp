@@ -36,6 +36,8 @@ Command add_clusters(CLI::App& tool, Invocation& invocation);
 Command add_resize(CLI::App& tool, Invocation& invocation);
 Command add_evict(CLI::App& tool, Invocation& invocation);
 Command add_doctor(CLI::App& tool, Invocation& invocation);
+Command add_snowflake(CLI::App& tool, Invocation& invocation);
+Command add_decode(CLI::App& tool, Invocation& invocation);
 Command add_bench(CLI::App& tool, Invocation& invocation);
 Command add_torture(CLI::App& tool, Invocation& invocation);
 Command add_torture_holder(CLI::App& tool, Invocation& invocation);

@@ -49,6 +49,10 @@ _workerid() {
   fi
   case $previous in
     --output) COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
+    --form) COMPREPLY=($(compgen -W 'decimal base62 base32' -- "$word")); return ;;
+    --layout)
+      COMPREPLY=($(compgen -W 'default twitter sonyflake javascript seconds' -- "$word"))
+      return ;;
     --server) COMPREPLY=($(compgen -W 'redis sqlite' -- "$word")); return ;;
     --server-data) COMPREPLY=($(compgen -W 'none appendonly replica' -- "$word")); return ;;
     --identity-file | --step-clock | --store) COMPREPLY=($(compgen -f -- "$word")); return ;;

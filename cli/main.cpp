@@ -109,20 +109,15 @@ int perform(std::vector<std::string> arguments) {
   tool.require_subcommand(0, 1);  // none is refused below, in better words
 
   Invocation invocation{.common = CommonOptions::from_environment(), .command_line = {}};
-  const std::vector<Command> commands{add_run(tool, invocation),
-                                      add_get(tool, invocation),
-                                      add_renew(tool, invocation),
-                                      add_release(tool, invocation),
-                                      add_list(tool, invocation),
-                                      add_inspect(tool, invocation),
-                                      add_clusters(tool, invocation),
-                                      add_resize(tool, invocation),
-                                      add_evict(tool, invocation),
-                                      add_doctor(tool, invocation),
-                                      add_torture(tool, invocation),
-                                      add_torture_holder(tool, invocation),
-                                      add_bench(tool, invocation),
-                                      add_completion(tool, invocation)};
+  const std::vector<Command> commands{
+      add_run(tool, invocation),       add_get(tool, invocation),
+      add_renew(tool, invocation),     add_release(tool, invocation),
+      add_list(tool, invocation),      add_inspect(tool, invocation),
+      add_snowflake(tool, invocation), add_decode(tool, invocation),
+      add_clusters(tool, invocation),  add_resize(tool, invocation),
+      add_evict(tool, invocation),     add_doctor(tool, invocation),
+      add_torture(tool, invocation),   add_torture_holder(tool, invocation),
+      add_bench(tool, invocation),     add_completion(tool, invocation)};
   tool.footer("workerid COMMAND --help tells all about a command.\n\n" + exit_code_table());
 
   try {

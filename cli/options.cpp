@@ -64,6 +64,10 @@ void add_common_options(CLI::App& command, CommonOptions& common) {
              "WORKERID_STORE, without it a file in this user's state directory)");
   add_parsed(command, "--cluster", common.cluster, parse_text, "NAME",
              "The pool of worker IDs (default: WORKERID_CLUSTER, without it \"default\")");
+  add_output_option(command, common);
+}
+
+void add_output_option(CLI::App& command, CommonOptions& common) {
   add_parsed(command, "--output", common.output, parse_output, "FORMAT",
              "text (the default) or json");
 }

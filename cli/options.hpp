@@ -49,6 +49,8 @@ struct AssignmentArguments {
 };
 
 void add_common_options(CLI::App& command, CommonOptions& common);
+/// The last of the common ones, for commands that have no store.
+void add_output_option(CLI::App& command, CommonOptions& common);
 void add_lease_options(CLI::App& command, LeaseOptions& lease);
 void add_assignment_arguments(CLI::App& command, AssignmentArguments& arguments);
 

@@ -176,11 +176,6 @@ BootTime LeaseControl::valid_until() const noexcept {
   return forked() ? BootTime::min() : boot_deadline_.load(std::memory_order_acquire);
 }
 
-TimestampRange LeaseControl::reserved() const noexcept {
-  return {first_timestamp_ms_.load(std::memory_order_acquire),
-          last_timestamp_ms_.load(std::memory_order_acquire)};
-}
-
 std::optional<Error> LeaseControl::loss() const {
   // The mutex may have been locked when the process was forked.
   return forked() ? std::nullopt : keeper_.loss(*this);
@@ -215,6 +210,11 @@ struct Keeper::Shared {
                         lease.machine_.grant().epoch, happened.latency, std::move(happened.error)});
     }
     notifier.post(std::move(events));
+  }
+
+  // Those who wait for the lease look at it again.
+  static void wake_waiting(const LeaseControl& lease) {
+    for (Wakeup* const waiting : lease.awaiting_) waiting->notify();
   }
 
   // Does one step of the leases that are due. Their renewals go out together, a restoration by
@@ -303,6 +303,8 @@ struct Keeper::Shared {
       machine.failed(std::get<Error>(answer), now);
     }
     tell(*lease);
+    ++lease->outcomes_;
+    wake_waiting(*lease);
     if (alive(machine)) {
       schedule(lease, now.boot);
       return;
@@ -376,13 +378,15 @@ void Keeper::run(Shared& shared) {
   }
 }
 
-std::optional<Error> Keeper::release(LeaseControl& lease) {
+std::optional<Error> Keeper::release(LeaseControl& lease,
+                                     std::optional<std::int64_t> last_timestamp_ms) {
   std::unique_lock lock(shared_->mutex);
   LeaseMachine& machine = lease.machine_;
   if (!Shared::alive(machine)) return std::nullopt;
   machine.release(clock()->now());
   shared_->tell(lease);  // not held any more before the request is sent
   shared_->unschedule(lease);
+  Shared::wake_waiting(lease);
   Wakeup nobody;
   for (;;) {
     const Moment now = clock()->now();
@@ -396,7 +400,7 @@ std::optional<Error> Keeper::release(LeaseControl& lease) {
                                    .worker_id = lease.worker_id(),
                                    .token = lease.token(),
                                    .strict = false,
-                                   .last_timestamp_ms = std::nullopt,
+                                   .last_timestamp_ms = last_timestamp_ms,
                                    .client = client_time(now)};
       lock.unlock();
       const auto answer = answer_of([&] {
@@ -422,7 +426,29 @@ void Keeper::abandon(LeaseControl& lease) {
   const std::lock_guard lock(shared_->mutex);
   lease.machine_.abandon();
   shared_->tell(lease);
+  Shared::wake_waiting(lease);
   shared_->forget(lease);
+}
+
+bool Keeper::renew_soon(LeaseControl& lease, BootTime deadline) {
+  std::unique_lock lock(shared_->mutex);
+  Moment now = clock()->now();
+  if (!lease.machine_.hurry(now)) return false;
+  if (lease.place_) {
+    shared_->schedule(std::shared_ptr{(*lease.place_)->second}, now.boot);
+    shared_->wakeup.notify();
+  }
+  Wakeup wakeup;
+  lease.awaiting_.push_back(&wakeup);
+  const std::uint64_t outcomes = lease.outcomes_;
+  while (Shared::alive(lease.machine_) && lease.outcomes_ == outcomes && now.boot < deadline) {
+    lock.unlock();
+    clock()->wait_until(wakeup, deadline);
+    lock.lock();
+    now = clock()->now();
+  }
+  std::erase(lease.awaiting_, &wakeup);
+  return true;
 }
 
 std::optional<Error> Keeper::loss(const LeaseControl& lease) const {

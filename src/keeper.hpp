@@ -18,6 +18,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace workerid::detail {
 
@@ -75,11 +76,24 @@ class LeaseControl {
   WorkerId worker_id() const noexcept { return worker_id_; }
   std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
   BootTime valid_until() const noexcept;
-  TimestampRange reserved() const noexcept;
+  // Never the end of a later range with the beginning of an earlier one: between the two others may
+  // have had timestamps. The beginning is published first, so it is read last.
+  TimestampRange reserved() const noexcept {
+    const std::int64_t last_ms = last_timestamp_ms_.load(std::memory_order_acquire);
+    return {first_timestamp_ms_.load(std::memory_order_acquire), last_ms};
+  }
   std::stop_token lost() const noexcept { return lost_.get_token(); }
   std::optional<Error> loss() const;
 
   Keeper& keeper() const noexcept { return keeper_; }
+  const std::shared_ptr<Clock>& clock() const noexcept { return clock_; }
+  const Configuration& configuration() const noexcept { return origin_.configuration; }
+
+  // What a generator of timestamps asks at every use: whether the lease is held, as the keeper knows it.
+  // Not whether its time is over; that its timestamps are says the wall clock (G8).
+  bool held_as_told() const noexcept {
+    return !forked() && state_.load(std::memory_order_acquire) == LeaseMachine::State::held;
+  }
 
  private:
   friend class Keeper;
@@ -89,7 +103,7 @@ class LeaseControl {
 
   const ForkGuard fork_guard_;
   Keeper& keeper_;  // kept alive by the handle that Keeper::keep returns
-  const std::shared_ptr<const Clock> clock_;
+  const std::shared_ptr<Clock> clock_;
   const AcquireRequest origin_;
   const WorkerId worker_id_;
 
@@ -107,7 +121,12 @@ class LeaseControl {
   std::shared_ptr<void> claim_;
   // Its place in the keeper's schedule; none while a request is under way or when it has ended.
   std::optional<std::multimap<BootTime, std::shared_ptr<LeaseControl>>::iterator> place_;
+  std::uint64_t outcomes_ = 0;     // of renewals: how many were answered or failed
+  std::vector<Wakeup*> awaiting_;  // the next outcome, or the end
 };
+
+// Says that the lease, which may be none, is not held. Apart from the check, which it would make slower.
+[[gnu::cold, gnu::noinline]] Error not_held(const LeaseControl* lease);
 
 // Renews all leases of a generator. Thread-safe.
 class Keeper : public std::enable_shared_from_this<Keeper> {
@@ -126,11 +145,17 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
                                      std::shared_ptr<void> claim);
 
   // Ends a lease; release blocks until the store answered or the machine gives up, and returns why
-  // it did.
-  std::optional<Error> release(LeaseControl& lease);
+  // it did. `last_timestamp_ms` is as in ReleaseRequest.
+  std::optional<Error> release(LeaseControl& lease,
+                               std::optional<std::int64_t> last_timestamp_ms = std::nullopt);
   void abandon(LeaseControl& lease);
 
   std::optional<Error> loss(const LeaseControl& lease) const;
+
+  // Has a lease renewed before its time, and blocks until one renewal was answered or failed, until
+  // `deadline` at the most. False, without blocking, if there is nothing to wait for: the lease ended,
+  // or the last renewal failed and will be repeated in its time.
+  bool renew_soon(LeaseControl& lease, BootTime deadline);
 
  private:
   // What the thread needs; it outlives the Keeper when the Keeper ends on its own thread.

@@ -8,6 +8,22 @@
 
 namespace workerid {
 
+namespace detail {
+
+Error not_held(const LeaseControl* lease) {
+  const Lease::State present = lease != nullptr ? lease->state() : Lease::State::empty;
+  const std::string which = lease != nullptr ? "worker ID " + std::to_string(lease->worker_id()) +
+                                                   " of cluster \"" + lease->cluster() +
+                                                   "\" is not held: the lease is "
+                                             : "no worker ID is held: the lease is ";
+  // A renewal may have come between the two looks; the caller was told "not held" for the first.
+  const Lease::State shown = present == Lease::State::held ? Lease::State::suspended : present;
+  return {shown == Lease::State::suspended ? ErrorCode::token_expired : ErrorCode::not_assigned,
+          which + std::string{name(shown)}};
+}
+
+}  // namespace detail
+
 namespace {
 
 // Ends what a Lease object had; the child of a fork leaves it to the parent (G11).
@@ -21,19 +37,6 @@ void end(std::shared_ptr<detail::LeaseControl> control) noexcept {
     }
   } catch (...) {  // the store did not hear of it: the ID comes free by expiring
   }
-}
-
-// Apart from the check, which it would make slower.
-[[gnu::cold, gnu::noinline]] Error not_held(const detail::LeaseControl* control) {
-  const Lease::State present = control != nullptr ? control->state() : Lease::State::empty;
-  const std::string which =
-      control != nullptr ? "worker ID " + std::to_string(control->worker_id()) + " of cluster \"" +
-                               control->cluster() + "\" is not held: the lease is "
-                         : "no worker ID is held: the lease is ";
-  // A renewal may have come between the two looks; the caller was told "not held" for the first.
-  const Lease::State shown = present == Lease::State::held ? Lease::State::suspended : present;
-  return {shown == Lease::State::suspended ? ErrorCode::token_expired : ErrorCode::not_assigned,
-          which + std::string{name(shown)}};
 }
 
 }  // namespace
@@ -54,7 +57,7 @@ Lease::~Lease() {
 
 WorkerId Lease::worker_id() const {
   if (held()) return control_->worker_id();
-  throw not_held(control_.get());
+  throw detail::not_held(control_.get());
 }
 
 bool Lease::held() const noexcept {

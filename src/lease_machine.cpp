@@ -217,6 +217,15 @@ void LeaseMachine::abandon() {
   notice(Event::Kind::abandoned);
 }
 
+bool LeaseMachine::hurry(const Moment& now) {
+  if (state_ != State::held && state_ != State::suspended) return false;
+  if (anchor_) return true;  // an answer is under way
+  if (attempts_ != 0) return false;
+  const BootTime last = validity_.boot - timing_.validity;
+  next_attempt_ = std::min(next_attempt_, std::max(now.boot, last + first_retry));
+  return true;
+}
+
 std::vector<LeaseMachine::Notice> LeaseMachine::take_notices() {
   return std::exchange(notices_, {});
 }

@@ -98,6 +98,10 @@ class LeaseMachine {
   void release(const Moment& now);
   void abandon();
 
+  // The holder needs an answer before the next renewal is due. It becomes due at once, or shortly after
+  // the last one. False if the last one failed: the next attempt comes in its time.
+  bool hurry(const Moment& now);
+
   State state() const noexcept { return state_; }
   const Validity& validity() const noexcept { return validity_; }
   const Grant& grant() const noexcept { return grant_; }

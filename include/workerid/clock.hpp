@@ -69,6 +69,17 @@ class Clock {
   /// Blocks until `wakeup` is notified or this clock shows `deadline`; may return earlier, so the
   /// caller looks at the time again.
   virtual void wait_until(Wakeup& wakeup, BootTime deadline) = 0;
+
+  /// Reads the wall clock alone: what `now` costs is for two. Never blocks.
+  virtual WallTime wall() const noexcept { return now().wall; }
+
+  /// Reads the wall clock cheaply: what it shows may be some milliseconds behind `wall`, never ahead.
+  /// Never blocks.
+  virtual WallTime coarse_wall() const noexcept { return wall(); }
+
+  /// Blocks until `wakeup` is notified, or for the time after which the wall clock shows `time` if
+  /// nobody sets it meanwhile; may return earlier.
+  virtual void wait_until_wall(Wakeup& wakeup, WallTime time);
 };
 
 /// The machine's own clocks: `CLOCK_BOOTTIME` and `CLOCK_REALTIME`. One instance for the process.

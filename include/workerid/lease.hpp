@@ -17,7 +17,8 @@ namespace workerid {
 
 namespace detail {
 class LeaseControl;
-}
+class SnowflakeCore;
+}  // namespace detail
 
 /// The right to use one worker ID, renewed in the background by its Generator.
 ///
@@ -102,6 +103,7 @@ class Lease {
 
  private:
   friend class Generator;
+  friend class detail::SnowflakeCore;
   explicit Lease(std::shared_ptr<detail::LeaseControl> control) noexcept;
 
   std::shared_ptr<detail::LeaseControl> control_;

@@ -10,6 +10,7 @@
 #include <workerid/lease.hpp>
 #include <workerid/memory_store.hpp>
 #include <workerid/options.hpp>
+#include <workerid/snowflake.hpp>
 #include <workerid/store.hpp>
 #include <workerid/token.hpp>
 #include <workerid/version.hpp>

@@ -7,6 +7,9 @@
 
 #include <workerid/token.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <memory>
@@ -169,6 +172,53 @@ TEST_P(Commands, AResultThatCannotBeWrittenIsGivenBack) {
   EXPECT_EQ(got.status.code, 1);
   EXPECT_NE(got.errors.find("standard output"), std::string::npos) << got.errors;
   EXPECT_EQ(tool.count("leased"), 0);
+}
+
+TEST_P(Commands, SnowflakeGeneratesIdsInIncreasingOrder) {
+  const json first = tool.json({"snowflake", "--count", "10000", "--cool-down", "0s"});
+  const json second = tool.json({"snowflake", "--cool-down", "0s", "--form", "base32"});
+  EXPECT_EQ(first.at("cluster"), "test");
+  EXPECT_EQ(first.at("worker_id"), 1);
+  EXPECT_EQ(first.at("ids").size(), 10'000U);
+  std::int64_t before = 0;
+  for (const json& id : first.at("ids")) {
+    const std::int64_t number = std::stoll(id.get<std::string>());
+    ASSERT_GT(number, before);
+    before = number;
+  }
+  EXPECT_EQ(second.at("ids").at(0).get<std::string>().size(), 13U);
+  const Result text = tool({"snowflake", "--count", "2", "--cool-down", "0s"});
+  EXPECT_EQ(text.status, success) << text.errors;
+  EXPECT_EQ(std::count(text.output.begin(), text.output.end(), '\n'), 2);
+  EXPECT_EQ(text.errors, "");
+  EXPECT_EQ(tool.json({"list"}).at("leases").size(), 0U);
+}
+
+TEST_P(Commands, SnowflakeWarnsOfALayoutThatRunsOut) {
+  const std::chrono::year_month_day today{
+      std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+  const std::string epoch = std::to_string(static_cast<int>(today.year())) + "-" +
+                            std::to_string(static_cast<unsigned>(today.month())) + "-" +
+                            std::to_string(static_cast<unsigned>(today.day()));
+  // 34 bits of milliseconds are 198 days, 36 are 795.
+  const Result soon = tool({"snowflake", "--layout", "34/10/12", "--epoch", epoch});
+  EXPECT_EQ(soon.status, success) << soon.errors;
+  EXPECT_NE(soon.errors.find("the layout has no timestamps from"), std::string::npos);
+  const Result late = tool({"snowflake", "--layout", "36/10/12", "--epoch", epoch});
+  EXPECT_EQ(late.status, success) << late.errors;
+  EXPECT_EQ(late.errors, "");
+}
+
+TEST_P(Commands, DecodeShowsWhatAnIdConsistsOf) {
+  const json parts = tool.json({"decode", "1541815603606036480", "--layout", "twitter"});
+  EXPECT_EQ(parts.at("time"), "2022-06-28T16:07:40.105Z");
+  EXPECT_EQ(parts.at("time_ms"), 1'656'432'460'105);
+  EXPECT_EQ(parts.at("worker_id"), 378);
+  EXPECT_EQ(parts.at("sequence"), 0);
+  const std::string base62 = parts.at("base62").get<std::string>();
+  const Result text = tool({"decode", base62, "--form", "base62", "--layout", "twitter"});
+  EXPECT_EQ(text.status, success) << text.errors;
+  EXPECT_NE(text.output.find("1541815603606036480"), std::string::npos) << text.output;
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, Commands, ::testing::Values("sqlite", "redis", "socket"),

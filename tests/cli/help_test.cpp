@@ -16,9 +16,9 @@
 namespace workerid::tests {
 namespace {
 
-const std::vector<std::string> all_commands{"run",     "get",      "renew",     "release", "list",
-                                            "inspect", "clusters", "resize",    "evict",   "doctor",
-                                            "torture", "bench",    "completion"};
+const std::vector<std::string> all_commands{
+    "run",   "get",    "renew",     "release", "list",    "inspect", "clusters",  "resize",
+    "evict", "doctor", "snowflake", "decode",  "torture", "bench",   "completion"};
 
 std::string help(const std::vector<std::string>& command) {
   std::vector<std::string> words = command;

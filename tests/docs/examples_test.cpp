@@ -26,6 +26,14 @@ TEST(Examples, MemoryGetsRenewsAndReleases) {
       << process.output();
 }
 
+TEST(Examples, SnowflakeHandsItsWorkerIdOver) {
+  Process process({example("snowflake")});
+  EXPECT_EQ(process.wait(), ExitStatus{}) << process.errors();
+  EXPECT_NE(process.output().find("has worker ID 1 too; its first ID is above the last one\n"),
+            std::string::npos)
+      << process.output();
+}
+
 TEST(Examples, CustomStorePassesTheConformanceSuite) {
   Process process({example("custom_store")});
   EXPECT_EQ(process.wait(), ExitStatus{}) << process.output();
