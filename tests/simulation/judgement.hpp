@@ -10,6 +10,7 @@
 #include "checkers/hold_back.hpp"
 #include "checkers/liveness.hpp"
 #include "checkers/ownership.hpp"
+#include "checkers/reserved.hpp"
 #include "checkers/reuse.hpp"
 #include "checkers/timestamps.hpp"
 #include "checkers/uniqueness.hpp"
@@ -48,6 +49,7 @@ class Judgement final : public Judge {
   Reuse reuse_;
   Timestamps timestamps_;
   Uniqueness uniqueness_;
+  Reserved reserved_;
   Deadlines deadlines_;
   HoldBack hold_back_;
   Liveness liveness_;
