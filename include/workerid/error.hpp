@@ -69,8 +69,8 @@ class Error : public std::system_error {
   ErrorCode error_code() const noexcept { return static_cast<ErrorCode>(code().value()); }
 
   /// The time after which a repetition may succeed, where it is known: for `no_available_id` the
-  /// earliest that an ID can come free, for `holding_back` the time left. Holders that renew make
-  /// it longer.
+  /// earliest that an ID can come free, for `holding_back` the time left, for an `unavailable` of a
+  /// Snowflake what its clock lacks. Holders that renew make the first one longer.
   std::optional<std::chrono::milliseconds> retry_after() const noexcept { return retry_after_; }
 
  private:

@@ -332,6 +332,32 @@ TEST(LeaseMachine, AForwardStepOfTheWallClockSuspendsUntilTheNextRenewal) {  // 
   EXPECT_EQ(lease.notices(), "suspended resumed");
 }
 
+TEST(LeaseMachine, RenewsBeforeItsTimeWhenItIsHurried) {
+  Transcript lease = held_lease();
+  lease.pass(1s);
+  EXPECT_EQ(lease.next(), "wait");
+  EXPECT_TRUE(lease.machine.hurry(lease.now()));
+  EXPECT_EQ(lease.next(), "renew");
+  EXPECT_TRUE(lease.machine.hurry(lease.now()));  // the answer is under way
+  lease.answer(granted);
+  // Not one after the other: the store has others to serve.
+  EXPECT_TRUE(lease.machine.hurry(lease.now()));
+  EXPECT_EQ(lease.next(), "wait");
+  EXPECT_EQ(lease.wait(), 100ms);
+  lease.pass(100ms);
+  EXPECT_EQ(lease.next(), "renew");
+}
+
+TEST(LeaseMachine, CannotBeHurriedWhileTheStoreFailsNorWhenItEnded) {
+  Transcript lease = suspended_lease();
+  lease.fail(ErrorCode::unavailable);
+  EXPECT_FALSE(lease.machine.hurry(lease.now()));
+  EXPECT_EQ(lease.next(), "wait");
+  lease.machine.abandon();
+  EXPECT_FALSE(lease.machine.hurry(lease.now()));
+  EXPECT_EQ(lease.next(), "done");
+}
+
 TEST(LeaseMachine, ABackwardStepOfTheWallClockChangesNothing) {  // F20
   Transcript lease = held_lease();
   lease.step_wall(-1h);
