@@ -496,6 +496,10 @@ void Process::generate(int thread) {
                       static_cast<std::uint64_t>(thread), ++own.calls, 8}));
   const int slot = thread / threads_of_lease;
   if (std::exchange(own.held_up, false)) {
+    // LeaseControl reads the end of the reserved timestamps, then the beginning.
+    if (random.chance(500) && own.snowflake == at(slot).snowflake) {
+      own.reading.reserved.first_ms = at(slot).published.reserved.first_ms;
+    }
     take(thread);
     return;
   }
