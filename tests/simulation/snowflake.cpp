@@ -4,6 +4,7 @@
 #include "snowflake_sequence.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace simulation {
 
@@ -15,10 +16,12 @@ using workerid::detail::SnowflakeSequence;
 namespace {
 
 SnowflakeLayout layout_of(const SnowflakeUse& use) {
-  return {.timestamp_bits = 63 - use.sequence_bits,
-          .worker_bits = 0,
-          .sequence_bits = use.sequence_bits,
-          .tick = use.tick};
+  const SnowflakeLayout layout{.timestamp_bits = use.tick < std::chrono::seconds{1} ? 41 : 31,
+                               .worker_bits = 0,
+                               .sequence_bits = use.sequence_bits,
+                               .tick = use.tick};
+  layout.check();
+  return layout;
 }
 
 }  // namespace
