@@ -71,8 +71,8 @@ constexpr std::array expected_notices{Event::Kind::granted,        Event::Kind::
 
 // Broken assumptions: only where a violation is expected.
 bool expected(What what) {
-  return what != What::stopped_boot && what != What::split && what != What::silent_return &&
-         what != What::store_stepping;
+  return what != What::fork && what != What::stopped_boot && what != What::split &&
+         what != What::silent_return && what != What::store_stepping;
 }
 
 }  // namespace

@@ -27,13 +27,15 @@ Judgement::Judgement(const Schedule& schedule, Coverage* coverage, std::vector<E
       ownership_(promise(schedule)),
       reuse_(promise(schedule)),
       timestamps_(promise(schedule)),
+      uniqueness_(promise(schedule)),
       hold_back_(promise(schedule)),
       liveness_(promise(schedule), seats_of_others(schedule)),
       calm_(promise(schedule)) {
-  checkers_ = {&exclusivity_, &epochs_,    &ownership_, &reuse_, &timestamps_,
-               &deadlines_,   &hold_back_, &liveness_,  &calm_};
+  checkers_ = {&exclusivity_, &epochs_,   &ownership_, &reuse_,      &timestamps_, &deadlines_,
+               &hold_back_,   &liveness_, &calm_,      &uniqueness_, &reserved_};
   // Where A1 is broken only this much is promised.
   if (profile(schedule.profile).only_witness) checkers_ = {&hold_back_};
+  if (profile(schedule.profile).only_ids) checkers_ = {&uniqueness_};
 }
 
 void Judgement::see(const Entry& entry) {
@@ -61,6 +63,9 @@ Verdict judge(const Schedule& schedule, Coverage* coverage, std::vector<Entry>* 
   }
   if (coverage != nullptr) coverage->see(schedule, verdict.run.message_faults);
   verdict.hash = judgement.hash();
+  verdict.blocks = judgement.uniqueness().blocks();
+  verdict.ids = judgement.uniqueness().ids();
+  verdict.hand_overs = judgement.uniqueness().hand_overs();
   return verdict;
 }
 

@@ -10,8 +10,10 @@
 #include "checkers/hold_back.hpp"
 #include "checkers/liveness.hpp"
 #include "checkers/ownership.hpp"
+#include "checkers/reserved.hpp"
 #include "checkers/reuse.hpp"
 #include "checkers/timestamps.hpp"
+#include "checkers/uniqueness.hpp"
 #include "coverage.hpp"
 #include "schedule.hpp"
 #include "world.hpp"
@@ -34,6 +36,7 @@ class Judgement final : public Judge {
 
   const std::optional<std::string>& violation() const noexcept { return violation_; }
   std::uint64_t hash() const noexcept { return hash_; }
+  const Uniqueness& uniqueness() const noexcept { return uniqueness_; }
 
  private:
   Coverage* coverage_;
@@ -45,6 +48,8 @@ class Judgement final : public Judge {
   Ownership ownership_;
   Reuse reuse_;
   Timestamps timestamps_;
+  Uniqueness uniqueness_;
+  Reserved reserved_;
   Deadlines deadlines_;
   HoldBack hold_back_;
   Liveness liveness_;
@@ -57,6 +62,9 @@ struct Verdict {
   std::optional<std::string> violation;
   std::uint64_t hash = 0;
   Run run;
+  std::int64_t ids = 0;
+  std::int64_t blocks = 0;  // in which they were issued
+  std::int64_t hand_overs = 0;
 };
 
 Verdict judge(const Schedule& schedule, Coverage* coverage = nullptr,

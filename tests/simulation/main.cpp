@@ -140,6 +140,9 @@ class Batch {
     ++worlds_;
     events_ += verdict.run.events;
     process_time_ += verdict.run.process_time;
+    ids_ += verdict.ids;
+    blocks_ += verdict.blocks;
+    hand_overs_ += verdict.hand_overs;
     if (choice_.twice && judge(schedule).hash != verdict.hash) {
       std::cout << "seed " << schedule.seed << " is not deterministic\n";
       failed_ = true;
@@ -167,6 +170,9 @@ class Batch {
               << " process-hours in " << ms.count()
               << " ms: " << static_cast<std::int64_t>(worlds_) * 1000 / elapsed << " worlds and "
               << seconds * 1000 / 3600 / elapsed << " process-hours a second\n";
+    if (ids_ > 0)
+      std::cout << ids_ << " snowflake IDs in " << blocks_ << " blocks, " << hand_overs_
+                << " hand-overs\n";
     bool missing = false;
     if (choice_.coverage) {
       for (const std::string& what : coverage_.missing()) {
@@ -184,6 +190,9 @@ class Batch {
   std::uint64_t worlds_ = 0;
   std::uint64_t events_ = 0;
   Time process_time_{};
+  std::int64_t ids_ = 0;
+  std::int64_t blocks_ = 0;
+  std::int64_t hand_overs_ = 0;
   bool violated_ = false;
   bool failed_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -59,6 +59,7 @@ Process::Process(Surroundings& surroundings, const Schedule& schedule, int seat,
   const Seat& place = schedule.seats.at(static_cast<std::size_t>(seat));
   if (place.other_configuration) ++configuration_.max_worker_id;
   slots_.resize(static_cast<std::size_t>(place.leases));
+  if (schedule.snowflakes) threads_.resize(slots_.size() * threads_of_lease);
 }
 
 Moment Process::moment() const {
@@ -94,6 +95,7 @@ void Process::rest(int slot) {
   place.stage = Stage::resting;
   place.claims_name = false;
   place.known.reset();
+  place.snowflake.reset();
   place.message = -1;
   place.wake_at.reset();
   const Time longest = configuration_.lease_time / 8;
@@ -111,11 +113,19 @@ void Process::check_progress() {
 
 void Process::begin() {
   for (int slot = 0; slot < static_cast<int>(slots_.size()); ++slot) acquire(slot);
+  for (int thread = 0; thread < static_cast<int>(threads_.size()); ++thread) {
+    generate_later(thread, milliseconds{1});
+  }
 }
 
 void Process::timer(int slot, std::uint64_t ticket) {
   if (slot == keeper) {
     if (ticket == keeper_ticket_) run_keeper();
+    return;
+  }
+  const int thread = slot - static_cast<int>(slots_.size());
+  if (thread >= 0) {
+    if (ticket == threads_.at(static_cast<std::size_t>(thread)).ticket) generate(thread);
     return;
   }
   Slot& place = at(slot);
@@ -246,6 +256,10 @@ void Process::acquire_answered(int slot, const Outcome& outcome) {
     return;
   }
   place.stage = Stage::kept;
+  place.last_timestamp_ms.reset();
+  if (schedule_.snowflakes) {
+    place.snowflake = std::make_shared<SimulatedSnowflake>(*schedule_.snowflakes);
+  }
   tell(slot);
   place.wake_at = moment().boot;
   run_keeper();
@@ -285,6 +299,8 @@ void Process::tell(int slot) {
   Slot& place = at(slot);
   LeaseMachine& machine = *place.machine;
   const LeaseMachine::Validity& validity = machine.validity();
+  place.published = {machine.grant().reserved, machine.grant().epoch, {}};
+  place.held_as_told = machine.state() == LeaseMachine::State::held;
   if (lives(machine)) {
     if (validity.boot != place.told.boot || validity.wall != place.told.wall ||
         machine.grant().epoch != place.told_epoch) {
@@ -377,6 +393,9 @@ void Process::release(int slot) {
   }
   if (place.stage != Stage::kept || !lives(*place.machine)) return;
   const Moment now = moment();
+  if (place.snowflake) {
+    place.last_timestamp_ms = place.snowflake->close(place.published.reserved);
+  }
   place.machine->release(now);
   tell(slot);
   place.wake_at.reset();
@@ -401,7 +420,7 @@ void Process::release_step(int slot) {
                                         .worker_id = place.machine->grant().worker_id,
                                         .token = place.origin.token,
                                         .strict = false,
-                                        .last_timestamp_ms = std::nullopt,
+                                        .last_timestamp_ms = place.last_timestamp_ms,
                                         .client = client_time(now)},
                          release->timeout);
   } else {
@@ -431,6 +450,7 @@ void Process::abandon(int slot) {
     end(slot);
     rest(slot);
   } else if (place.stage == Stage::kept && lives(*place.machine)) {
+    if (place.snowflake) place.snowflake->close(place.published.reserved);
     place.machine->abandon();
     tell(slot);
     rest(slot);
@@ -447,6 +467,126 @@ std::optional<Entry> Process::check(int slot) {
   checked.epoch = place.grant.epoch;
   checked.reserved = place.grant.reserved;
   return checked;
+}
+
+// ---- what SnowflakeCore does, called by threads that are held up anywhere
+
+void Process::generate_later(int thread, nanoseconds time) {
+  threads_.at(static_cast<std::size_t>(thread)).ticket = ++tickets_;
+  surroundings_.wake(number_, static_cast<int>(slots_.size()) + thread, tickets_,
+                     moment().boot + std::max<nanoseconds>(time, std::chrono::microseconds{1}));
+}
+
+std::int64_t Process::draw_count(Random& random) const {
+  const std::int64_t tick = std::int64_t{1} << schedule_.snowflakes->sequence_bits;
+  return random.pick({std::int64_t{1}, random.between(1, tick), tick, tick});
+}
+
+Time Process::draw_pause(Random& random) const {
+  const Time lease = configuration_.lease_time;
+  return random.pick({Time{milliseconds{1}}, Time{milliseconds{1}},
+                      Time{schedule_.snowflakes->tick}, random.between(Time{1}, lease / 20),
+                      random.between(Time{1}, lease / 8), random.between(Time{1}, lease / 4)});
+}
+
+void Process::generate(int thread) {
+  check_progress();
+  Thread& own = threads_.at(static_cast<std::size_t>(thread));
+  Random random(hash({schedule_.seed, static_cast<std::uint64_t>(number_),
+                      static_cast<std::uint64_t>(thread), ++own.calls, 8}));
+  const int slot = thread / threads_of_lease;
+  if (std::exchange(own.held_up, false)) {
+    // LeaseControl reads the end of the reserved timestamps, then the beginning.
+    if (random.chance(500) && own.snowflake == at(slot).snowflake) {
+      own.reading.reserved.first_ms = at(slot).published.reserved.first_ms;
+    }
+    take(thread);
+    return;
+  }
+  const Slot& place = at(slot);
+  if (place.stage != Stage::kept || !place.snowflake) {
+    generate_later(thread, configuration_.lease_time / 16);
+    return;
+  }
+  if (!place.snowflake->usable(place.held_as_told)) {
+    generate_later(thread, configuration_.lease_time / 16);
+    renew_soon(slot);
+    return;
+  }
+  own.snowflake = place.snowflake;
+  own.reading = place.published;
+  own.reading.glance =
+      moment().wall - milliseconds{random.between(0, schedule_.snowflakes->coarse.count())};
+  own.count = draw_count(random);
+  own.issued = entry(Entry::Kind::issued, slot);
+  own.issued.worker_id = place.grant.worker_id;
+  own.issued.epoch = own.reading.epoch;
+  if (random.chance(100)) {
+    const Time lease = configuration_.lease_time;
+    own.held_up = true;
+    generate_later(
+        thread, random.pick({random.between(Time{1}, Time{milliseconds{5}}),
+                             random.between(Time{1}, lease), random.between(Time{1}, 3 * lease)}));
+    return;
+  }
+  take(thread);
+}
+
+void Process::take(int thread) {
+  Thread& own = threads_.at(static_cast<std::size_t>(thread));
+  Random random(hash({schedule_.seed, static_cast<std::uint64_t>(number_),
+                      static_cast<std::uint64_t>(thread), own.calls, 9}));
+  const int slot = thread / threads_of_lease;
+  const WallTime now = moment().wall;
+  const SimulatedSnowflake::Taken taken = own.snowflake->take(own.count, own.reading, now);
+  const Time pause = draw_pause(random);
+  switch (taken.outcome) {
+    case SimulatedSnowflake::Outcome::taken:
+      own.issued.position = taken.position;
+      own.issued.amount = taken.count;
+      own.issued.reserved = taken.timestamps;
+      surroundings_.see(own.issued);
+      generate_later(thread, pause);
+      return;
+    case SimulatedSnowflake::Outcome::later:
+      generate_later(thread, std::min<nanoseconds>(taken.ready_at - now, pause));
+      return;
+    case SimulatedSnowflake::Outcome::unreserved:
+      generate_later(thread, configuration_.lease_time / 16);
+      if (own.snowflake == at(slot).snowflake) renew_soon(slot);
+      return;
+    case SimulatedSnowflake::Outcome::ended:
+      generate_later(thread, pause);
+      return;
+  }
+}
+
+void Process::renew_soon(int slot) {
+  Slot& place = at(slot);
+  if (place.stage != Stage::kept || !place.machine->hurry(moment()) || !place.wake_at) return;
+  place.wake_at = moment().boot;
+  run_keeper();
+}
+
+// The child has the snowflake and believes what was published, but not the threads that renew.
+void Process::fork(int slot) {
+  const Slot& place = at(slot);
+  if (place.stage != Stage::kept || !place.snowflake) return;
+  const std::shared_ptr<SimulatedSnowflake> child = place.snowflake->forked();
+  if (!child->usable(place.held_as_told)) return;
+  SnowflakeReading reading = place.published;
+  reading.glance = moment().wall;
+  const auto taken =
+      child->take(std::int64_t{1} << schedule_.snowflakes->sequence_bits, reading, reading.glance);
+  if (taken.outcome != SimulatedSnowflake::Outcome::taken) return;
+  Entry issued = entry(Entry::Kind::issued, slot);
+  issued.process = -1;
+  issued.worker_id = place.grant.worker_id;
+  issued.epoch = reading.epoch;
+  issued.position = taken.position;
+  issued.amount = taken.count;
+  issued.reserved = taken.timestamps;
+  surroundings_.see(issued);
 }
 
 // ---- what Generator::renew and release do; their user counts a lease time from before each call

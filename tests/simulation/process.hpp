@@ -8,10 +8,12 @@
 #include "lease_machine.hpp"
 #include "random.hpp"
 #include "schedule.hpp"
+#include "snowflake.hpp"
 #include "store_node.hpp"
 #include "trace.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,6 +52,8 @@ class Process {
  public:
   // The keeper's place where a slot's number is asked for.
   static constexpr int keeper = -1;
+  // How many threads of a process generate IDs with each of its leases.
+  static constexpr int threads_of_lease = 2;
 
   Process(Surroundings& surroundings, const Schedule& schedule, int seat, int number);
 
@@ -60,6 +64,7 @@ class Process {
   // What its user does.
   void release(int slot);
   void abandon(int slot);
+  void fork(int slot);
   // Whether the lease is held now; its epoch if it is.
   std::optional<Entry> check(int slot);
 
@@ -96,6 +101,23 @@ class Process {
     workerid::Moment anchor{};
     bool restoring = false;
     bool was_valid = false;
+    // Of a lease that is kept: what LeaseControl publishes, and Snowflake has.
+    std::shared_ptr<SimulatedSnowflake> snowflake{};
+    SnowflakeReading published{};
+    bool held_as_told = false;
+    std::optional<std::int64_t> last_timestamp_ms{};
+  };
+
+  // A thread that generates IDs, over and over.
+  struct Thread {
+    std::uint64_t ticket = 0;
+    std::uint64_t calls = 0;
+    // The call that it is in, held up before it takes anything.
+    bool held_up = false;
+    std::shared_ptr<SimulatedSnowflake> snowflake{};
+    SnowflakeReading reading{};
+    std::int64_t count = 0;
+    Entry issued{};
   };
 
   workerid::Moment moment() const;
@@ -122,6 +144,13 @@ class Process {
                const workerid::detail::LeaseMachine::Validity& validity);
   void end(int slot);
 
+  void generate_later(int thread, std::chrono::nanoseconds time);
+  void generate(int thread);
+  std::int64_t draw_count(Random& random) const;
+  Time draw_pause(Random& random) const;
+  void take(int thread);
+  void renew_soon(int slot);
+
   void renew_explicitly(int slot);
   void explicitly_answered(int slot, const Outcome& outcome);
   void accept_explicitly(int slot, const workerid::Grant& grant);
@@ -136,6 +165,7 @@ class Process {
   workerid::Configuration configuration_;
   workerid::detail::Timing timing_;
   std::vector<Slot> slots_;
+  std::vector<Thread> threads_;
   std::uint64_t seen_epoch_ = 0;
   std::uint64_t tickets_ = 0;
   std::uint64_t keeper_ticket_ = 0;

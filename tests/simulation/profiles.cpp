@@ -87,6 +87,27 @@ std::vector<Profile> make_profiles() {
        .share = 1,
        .purpose = "the store goes back and does not show it: an epoch that was seen does"});
 
+  const auto generating = [&](std::string_view name, StoreKind store, std::vector<What> more,
+                              std::vector<What> always, std::string_view purpose) {
+    all.push_back({.name = name,
+                   .store = store,
+                   .faults = hosts + stores + std::move(more),
+                   .always = std::move(always),
+                   .snowflakes = true,
+                   .share = 0,
+                   .purpose = purpose});
+  };
+  generating("snowflake", StoreKind::server, of_wall_store, {What::wall_step},
+             "leases generate IDs; a server that loses nothing");
+  generating("snowflake_loss", StoreKind::redis,
+             of_wall_store + std::vector{What::restart, What::restart, What::wipe, What::fail_over},
+             {What::wall_step}, "leases generate IDs; the store forgets");
+  generating(
+      "snowflake_clocks", StoreKind::server, of_wall_store,
+      {What::wall_step, What::rate, What::stopped_boot, What::hidden_pause, What::store_stepping},
+      "leases generate IDs; A2 and A3 are broken, which no ID may show");
+  all.back().only_ids = true;
+
   const auto violating = [&](std::string_view name, StoreKind store, std::vector<What> always,
                              std::string_view purpose) {
     all.push_back({.name = name,
@@ -132,6 +153,7 @@ class Draw {
     draw_work();
     draw_faults();
     if (!profile_.calm) draw_network();
+    if (profile_.snowflakes) draw_snowflakes();
     auto& happenings = schedule_.happenings;
     std::stable_sort(
         happenings.begin(), happenings.end(),
@@ -188,6 +210,7 @@ class Draw {
   }
 
   std::int64_t rate() {
+    if (profile_.only_ids) return random_.pick({300'000, 900'000, 1'000'000, 1'500'000, 3'000'000});
     const std::int64_t rho = schedule_.rho;
     return HostClock::true_rate +
            random_.pick({-rho, -rho, rho, rho, std::int64_t{0}, random_.between(-rho, rho)});
@@ -295,7 +318,7 @@ class Draw {
       draw_store_steps();
       return;
     }
-    if (what == What::hidden_pause && !profile_.violates) {
+    if (what == What::hidden_pause && !profile_.violates && !profile_.only_ids) {
       draw_borne_pauses();
       return;
     }
@@ -390,6 +413,34 @@ class Draw {
                        Time{lease().count() / (one - schedule_.rho) * one};
     for (int host = 0; host < static_cast<int>(schedule_.hosts.size()); ++host) {
       add(some_time(), What::hidden_pause, host, borne);
+    }
+  }
+
+  // Many hand-overs: by release, and by crash and expiry.
+  void draw_snowflakes() {
+    SnowflakeUse& use = schedule_.snowflakes.emplace();
+    use.sequence_bits = static_cast<int>(random_.pick({0, 8, 12, 12, 16, 22}));
+    use.tick = milliseconds{random_.pick({1, 1, 10, 1'000})};
+    use.max_ahead = milliseconds{random_.pick({0, 5'000, 86'400'000, 86'400'000})};
+    use.max_borrowed = milliseconds{random_.pick({0, 0, 1'000})};
+    use.coarse = milliseconds{random_.pick({0, 10})};
+    for (int seat = 0; seat < static_cast<int>(schedule_.seats.size()); ++seat) {
+      Seat& place = schedule_.seats[static_cast<std::size_t>(seat)];
+      place.explicit_calls = false;
+      // Only IDs are to be judged of a takeover whose request and release both come late: the release
+      // frees what its own next lease holds (G1).
+      place.identity = place.identity && profile_.only_ids;
+      for (std::int64_t time = random_.between(0, 12); time > 0; --time) {
+        add(some_time(), What::release, seat, {}, random_.between(0, place.leases - 1));
+      }
+      for (std::int64_t time = random_.between(0, 2); time > 0; --time) {
+        const Time at = some_time();
+        add(at, What::crash, seat);
+        add(at + random_.between(Time{1}, lease()), What::start, seat);
+      }
+      for (std::int64_t time = random_.between(0, 2); time > 0; --time) {
+        add(some_time(), What::fork, seat, {}, random_.between(0, place.leases - 1));
+      }
     }
   }
 

@@ -19,6 +19,8 @@ struct Profile {
   bool violates = false;       // an assumption is broken: a violation is expected
   bool calm = false;           // no faults at all
   bool only_witness = false;   // only the epoch that a process saw is judged
+  bool snowflakes = false;     // leases generate IDs
+  bool only_ids = false;       // only they are judged: no clock is what it should be
   std::int64_t share = 1;      // of the seeds, when a batch draws the profile, too
   std::string_view purpose{};
 };

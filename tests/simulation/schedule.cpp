@@ -16,15 +16,15 @@ using std::chrono::milliseconds;
 constexpr std::array<std::string_view, 4> store_names{"redis", "server", "sqlite", "memory"};
 
 constexpr std::array<std::string_view, number_of_whats> what_names{
-    "start",         "crash",        "pause",         "release",
-    "abandon",       "work",         "wall_step",     "rate",
-    "suspend",       "stopped_boot", "checkpoint",    "hidden_pause",
-    "cut",           "cut_requests", "cut_replies",   "restart",
-    "wipe",          "file_deleted", "fail_over",     "split",
-    "silent_return", "lose_record",  "store_step",    "store_rate",
-    "store_pause",   "store_slow",   "store_denies",  "store_stepping",
-    "drop_request",  "drop_reply",   "delay_request", "delay_reply",
-    "duplicate"};
+    "start",          "crash",         "pause",        "release",
+    "abandon",        "work",          "fork",         "wall_step",
+    "rate",           "suspend",       "stopped_boot", "checkpoint",
+    "hidden_pause",   "cut",           "cut_requests", "cut_replies",
+    "restart",        "wipe",          "file_deleted", "fail_over",
+    "split",          "silent_return", "lose_record",  "store_step",
+    "store_rate",     "store_pause",   "store_slow",   "store_denies",
+    "store_stepping", "drop_request",  "drop_reply",   "delay_request",
+    "delay_reply",    "duplicate"};
 
 template <typename Enumeration, std::size_t Size>
 Enumeration named(const std::array<std::string_view, Size>& names, const std::string& word) {
@@ -112,6 +112,12 @@ void read(Schedule& schedule, std::istream& words) {
       }
     }
     schedule.seats.push_back(seat);
+  } else if (key == "snowflakes") {
+    auto& [sequence_bits, tick, max_ahead, max_borrowed, coarse] = schedule.snowflakes.emplace();
+    sequence_bits = read<int>(words);
+    for (milliseconds* const time : {&tick, &max_ahead, &max_borrowed, &coarse}) {
+      *time = milliseconds{read<std::int64_t>(words)};
+    }
   } else if (key == "network") {
     schedule.drops = read<std::int64_t>(words);
     schedule.delays = read<std::int64_t>(words);
@@ -171,6 +177,14 @@ std::string text(const Schedule& schedule) {
     if (seat.explicit_calls) out << " explicit";
     if (seat.other_configuration) out << " other";
     if (seat.fresh) out << " fresh";
+    out << '\n';
+  }
+  if (schedule.snowflakes) {
+    const auto& [sequence_bits, tick, max_ahead, max_borrowed, coarse] = *schedule.snowflakes;
+    out << "snowflakes " << sequence_bits;
+    for (const milliseconds time : {tick, max_ahead, max_borrowed, coarse}) {
+      out << ' ' << time.count();
+    }
     out << '\n';
   }
   if (schedule.random_network()) {

@@ -9,6 +9,7 @@
 #include <workerid/store.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ enum class What {
   release,  // the lease of slot `extra`
   abandon,  // the lease of slot `extra`
   work,     // checks the lease of slot `extra`, and has its effect after `amount`
+  fork,     // the child goes on with the snowflake of slot `extra`
   // To a host.
   wall_step,     // by `amount`
   rate,          // of both clocks, to `amount` millionths
@@ -89,6 +91,15 @@ struct Seat {
   std::chrono::milliseconds wait{};
 };
 
+// How every lease generates snowflake IDs: workerid::SnowflakeOptions.
+struct SnowflakeUse {
+  int sequence_bits = 12;
+  std::chrono::milliseconds tick{1};
+  std::chrono::milliseconds max_ahead{};
+  std::chrono::milliseconds max_borrowed{};
+  std::chrono::milliseconds coarse{};  // how far the coarse clock is behind at the most
+};
+
 struct Schedule {
   std::string profile;
   std::uint64_t seed = 0;  // of tokens, jitter and, if it is on, of the random network
@@ -99,6 +110,7 @@ struct Schedule {
   std::vector<HostClock::Line> hosts{};
   HostClock::Line server{};
   std::vector<Seat> seats{};
+  std::optional<SnowflakeUse> snowflakes{};  // if there are any
   std::vector<Happening> happenings{};
   std::int64_t drops = 0;  // of 1000 messages
   std::int64_t delays = 0;

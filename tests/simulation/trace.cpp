@@ -63,6 +63,8 @@ std::string_view name(Entry::Kind kind) {
       return "checked";
     case Entry::Kind::acted:
       return "acted";
+    case Entry::Kind::issued:
+      return "issued";
     case Entry::Kind::healed:
       return "healed";
     case Entry::Kind::finished:
@@ -112,6 +114,11 @@ std::string text(const Entry& entry) {
           std::to_string(entry.reserved.first_ms) + ".." + std::to_string(entry.reserved.last_ms));
     }
   }
+  if (entry.kind == Entry::Kind::issued) {
+    add("position ", std::to_string(entry.position));
+    add("timestamps ",
+        std::to_string(entry.reserved.first_ms) + ".." + std::to_string(entry.reserved.last_ms));
+  }
   if (entry.kind == Entry::Kind::belief) {
     add("until boot ", text(entry.boot_validity));
     add("wall ", std::to_string(entry.wall_validity) + "ms");
@@ -138,7 +145,7 @@ std::uint64_t hash(const Entry& entry) {
                number(entry.reserved.first_ms), number(entry.reserved.last_ms),
                number(entry.boot_validity.count()), number(entry.wall_validity), number(entry.verb),
                entry.code ? number(*entry.code) : 0, entry.event ? number(*entry.event) + 1 : 0,
-               number(entry.store_now), number(entry.amount)});
+               number(entry.store_now), number(entry.amount), number(entry.position)});
 }
 
 }  // namespace simulation

@@ -31,7 +31,8 @@ struct Entry {
     calling,   // the user of `lease` called `verb`; the call must be over after `limit`
     over,      // that call is over, with `code`
     sent,      // a request of `verb` for `lease` left the process
-    executed,  // a store executed it: `code`, `store_now` and, if it went well, the grant
+    executed,  // a store executed it: `code`, `store_now` and, if it went well, the grant; of a
+               // release the last timestamp used, as `reserved`, if that was told
     answered,  // the process got the answer, or `code` when it stopped waiting
     belief,    // `lease` says that it is held while the host's clocks are before `validity`
     ended,     // `lease` ended: never held again
@@ -42,6 +43,7 @@ struct Entry {
     fault,     // something else that a schedule made happen
     checked,   // the user of `lease` saw that it is held, and begins to work with it
     acted,     // the work of that check had its effect
+    issued,    // `lease` issued `amount` snowflake IDs from `position` on, of the tick `reserved`
     healed,    // no faults from now on
     finished,  // the end
   };
@@ -68,6 +70,7 @@ struct Entry {
   HostClock::Line line{};
   std::string_view text{};  // a literal
   std::int64_t amount = 0;
+  std::int64_t position = 0;
 };
 
 std::string_view name(Entry::Kind kind);

@@ -261,6 +261,7 @@ void World::arrive(int message) {
   }
   if (const auto* release = std::get_if<ReleaseRequest>(&executed)) {
     entry.worker_id = release->worker_id;
+    entry.reserved.last_ms = release->last_timestamp_ms.value_or(entry.reserved.last_ms);
   }
   if (const auto* error = std::get_if<Error>(&outcome)) {
     entry.code = error->error_code();
@@ -423,6 +424,7 @@ void World::happen_to_seat(const Happening& happening) {
   note(happening);
   if (happening.what == What::release) one.process->release(slot);
   if (happening.what == What::abandon) one.process->abandon(slot);
+  if (happening.what == What::fork) one.process->fork(slot);
   if (happening.what == What::work) {
     const std::optional<Entry> checked = one.process->check(slot);
     if (!checked) return;

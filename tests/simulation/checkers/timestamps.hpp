@@ -7,6 +7,7 @@
 
 #include "checkers/checker.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -27,6 +28,9 @@ class Timestamps final : public Checker {
         if (used != used_.end() && promise_.ordered_store) protect(entry, grant, used->second);
       }
     }
+    if (entry.kind == Entry::Kind::executed && !entry.code && entry.verb == Verb::release) {
+      see_release(entry);
+    }
     if (entry.kind == Entry::Kind::belief) see_belief(entry);
   }
 
@@ -38,6 +42,15 @@ class Timestamps final : public Checker {
     covered_ms_ = promise_.ordered_store ? entry.reserved.last_ms : -1;
     for (auto& [worker_id, of_id] : ranges_) {
       std::erase_if(of_id, [&](const auto& one) { return one.second.last_ms > covered_ms_; });
+    }
+  }
+
+  // Whoever gives back what it did not use of its timestamps leaves them to the next holder.
+  void see_release(const Entry& entry) {
+    if (entry.reserved.last_ms == 0) return;
+    for (auto& [grant, range] : ranges_[entry.worker_id]) {
+      if (grant.first != entry.lease) continue;
+      range.last_ms = std::min(range.last_ms, entry.reserved.last_ms);
     }
   }
 
