@@ -40,6 +40,7 @@ class Timestamps final : public Checker {
   void see_loss(const Entry& entry) {
     ++losses_;
     covered_ms_ = promise_.ordered_store ? entry.reserved.last_ms : -1;
+    if (!promise_.ordered_store) used_.clear();  // Nothing of before counts (A5).
     for (auto& [worker_id, of_id] : ranges_) {
       std::erase_if(of_id, [&](const auto& one) { return one.second.last_ms > covered_ms_; });
     }
