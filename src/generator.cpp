@@ -77,6 +77,7 @@ class GeneratorCore {
     const Token token = acquired.origin.token;
     const std::lock_guard lock(mutex_);
     drop_ended(clock_->now());
+    if (acquired.origin.takeover && acquired.machine.left_an_attempt()) kept_back_.insert(token);
     explicit_leases_[token] = {std::move(acquired.origin), grant, acquired.machine.validity(),
                                std::move(acquired.claim)};
     return {grant.worker_id, token};
@@ -92,13 +93,20 @@ class GeneratorCore {
 
   void release(WorkerId worker_id, const Token& token) {
     check_process();
-    store_->release({.cluster = cluster_,
-                     .worker_id = worker_id,
-                     .token = token,
-                     .strict = true,
-                     .last_timestamp_ms = std::nullopt,
-                     .client = client_time(clock_->now())},
-                    timing_.attempt);
+    bool left_to_expire = false;
+    {
+      const std::lock_guard lock(mutex_);
+      left_to_expire = kept_back_.contains(token);
+    }
+    if (!left_to_expire) {
+      store_->release({.cluster = cluster_,
+                       .worker_id = worker_id,
+                       .token = token,
+                       .strict = true,
+                       .last_timestamp_ms = std::nullopt,
+                       .client = client_time(clock_->now())},
+                      timing_.attempt);
+    }
     const std::lock_guard lock(mutex_);
     explicit_leases_.erase(token);
     given_up_.erase(token);
@@ -165,7 +173,8 @@ class GeneratorCore {
   Identity identity_;
   std::weak_ptr<void> name_claim_;
   std::map<Token, ExplicitLease> explicit_leases_;
-  std::set<Token> given_up_;  // had the name, and ended by this process's clock: renewed no more
+  std::set<Token> given_up_;   // had the name, and ended by this process's clock: renewed no more
+  std::set<Token> kept_back_;  // not released, see LeaseMachine::left_an_attempt
   std::uint64_t seen_epoch_ = 0;
 };
 

@@ -383,7 +383,11 @@ std::optional<Error> Keeper::release(LeaseControl& lease,
   std::unique_lock lock(shared_->mutex);
   LeaseMachine& machine = lease.machine_;
   if (!Shared::alive(machine)) return std::nullopt;
-  machine.release(clock()->now());
+  if (lease.origin_.takeover && machine.left_an_attempt()) {
+    machine.abandon();
+  } else {
+    machine.release(clock()->now());
+  }
   shared_->tell(lease);  // not held any more before the request is sent
   shared_->unschedule(lease);
   Shared::wake_waiting(lease);

@@ -156,6 +156,7 @@ void LeaseMachine::failed(const Error& error, const Moment& now) {
 void LeaseMachine::acquire_failed(const Error& error, const Moment& now) {
   const ErrorCode code = error.error_code();
   const bool transient = code == ErrorCode::unavailable || code == ErrorCode::outcome_unknown;
+  if (code == ErrorCode::outcome_unknown) left_an_attempt_ = true;
   if (!transient && !error.retry_after()) {
     error_ = error;
     end(State::failed);

@@ -62,7 +62,9 @@ class Generator {
   /// `Store` verb. Blocks for one attempt, for two where the store forgot the lease.
   void renew(WorkerId worker_id, const Token& token);
 
-  /// Gives the ID back; stop using it before. Repeating a successful release is no error.
+  /// Gives the ID back; stop using it before. Repeating a successful release is no error. After an
+  /// acquisition by takeover or identity file, an attempt of which was not answered, the store is not
+  /// told and the ID comes free by expiring: that attempt may be executed yet (G1).
   /// Errors: as `renew`. Blocks for one attempt.
   void release(WorkerId worker_id, const Token& token);
 

@@ -387,6 +387,10 @@ void Process::keeper_answered(const Outcome& outcome) {
 
 void Process::release(int slot) {
   Slot& place = at(slot);
+  if (place.origin.takeover && place.machine && place.machine->left_an_attempt()) {
+    abandon(slot);
+    return;
+  }
   if (place.stage == Stage::explicitly_held) {
     release_explicitly(slot);
     return;

@@ -427,9 +427,6 @@ class Draw {
     for (int seat = 0; seat < static_cast<int>(schedule_.seats.size()); ++seat) {
       Seat& place = schedule_.seats[static_cast<std::size_t>(seat)];
       place.explicit_calls = false;
-      // Only IDs are to be judged of a takeover whose request and release both come late: the release
-      // frees what its own next lease holds (G1).
-      place.identity = place.identity && profile_.only_ids;
       for (std::int64_t time = random_.between(0, 12); time > 0; --time) {
         add(some_time(), What::release, seat, {}, random_.between(0, place.leases - 1));
       }

@@ -198,6 +198,37 @@ TEST_F(GeneratorTest, ATakeoverGetsTheIdAtOnceUnderANewEpoch) {
   EXPECT_GT(after.reserved_timestamps().first_ms, before.reserved_timestamps().last_ms);
 }
 
+// It may be executed yet and take the ID over from this process's next lease: a release under its token
+// would then free the ID under that one (G1).
+TEST_F(GeneratorTest, AReleaseDoesNotFollowAnUnansweredTakeover) {
+  const auto unanswered = [&](const std::function<void()>& acquire) {
+    store->schedule({Fault::request_lost});
+    auto waiting = std::async(std::launch::async, acquire);
+    while (waiting.wait_for(1ms) != std::future_status::ready) clock->advance(100ms);
+    waiting.get();
+  };
+  Generator test = generator({.instance = "web-0", .takeover = true});
+  std::optional<Lease> lease;
+  unanswered([&] { lease.emplace(test.lease(1h)); });
+  lease->release();
+  EXPECT_EQ(lease->state(), Lease::State::abandoned);
+  lease.reset();
+  EXPECT_EQ(store->count("release"), 0);
+
+  Assignment assignment;
+  unanswered([&] { assignment = test.get_id(1h); });
+  test.release(assignment.worker_id, assignment.token);
+  EXPECT_EQ(store->count("release"), 0);
+
+  // What was answered is released, and so is what took nothing over.
+  test.lease().release();
+  EXPECT_EQ(store->count("release"), 1);
+  Generator other = generator({.instance = "web-1"});
+  unanswered([&] { lease.emplace(other.lease(1h)); });
+  lease->release();
+  EXPECT_EQ(store->count("release"), 2);
+}
+
 TEST_F(GeneratorTest, ANameServesOneLeaseAtATime) {
   Generator test = generator({.instance = "web-0", .takeover = true});
   std::optional<Lease> first(test.lease());
