@@ -258,7 +258,9 @@ Error SnowflakeCore::unreserved(const Taken& taken) const {
           who() + " of cluster \"" + control_->cluster() + "\": the next timestamp is " +
               std::to_string(ready_ms) + ", but the store has reserved them up to " +
               std::to_string(reserved.last_ms) +
-              " and no renewal reserved it in time; is this machine's clock ahead of the store's?"};
+              " and no renewal reserved it in time: this machine's clock is ahead of the store's, "
+              "or was "
+              "set back, and the IDs are about to run further ahead of it than renewals reserve"};
 }
 
 Error SnowflakeCore::too_long(const Taken& taken, milliseconds wait) const {
