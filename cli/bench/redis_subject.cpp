@@ -33,7 +33,10 @@ constexpr const char* floor_script =
 class Link {
  public:
   explicit Link(const detail::redis::RedisUrl& url)
-      : server_(url.description()), connection_(url, nullptr, deadline()) {}
+      : server_(url.description()),
+        tls_(url.tls ? std::optional<detail::redis::TlsContext>(std::in_place, *url.tls, url.host)
+                     : std::nullopt),
+        connection_(url, tls_ ? &*tls_ : nullptr, deadline()) {}
 
   std::vector<RedisReply> pipeline(std::span<const Words> commands) {
     constexpr std::size_t at_once = 256;
@@ -69,6 +72,7 @@ class Link {
   static detail::redis::Deadline deadline() { return detail::redis::deadline_after(bench_timeout); }
 
   std::string server_;
+  std::optional<detail::redis::TlsContext> tls_;
   detail::redis::Connection connection_;
 };
 
@@ -152,11 +156,6 @@ class RedisSubject final : public Subject, private Server {
         url_(detail::redis::parse_redis_url(url)),
         dictation_(std::make_shared<Dictation>()),
         pipelined_(open_redis_store(dictation_)) {
-    if (url_.tls) {
-      throw UsageError(
-          "--store: bench reads the server's own figures over a plain connection; use "
-          "redis:// or unix://");
-    }
     link_ = std::make_unique<Link>(url_);
     load_scripts();
     const std::string prefix = "{workerid:" + cluster() + "}:floor-";

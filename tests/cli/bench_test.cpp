@@ -147,7 +147,7 @@ TEST(Bench, RefusesWhatCannotBe) {
       {{"--seconds", "0"}, "--seconds"},
       {{"--cluster", "shop"}, "--cluster"},
       {{"--store", "/nowhere/at/all/leases.db"}, "/nowhere/at/all is no directory"},
-      {{"--store", "rediss://db"}, "use redis:// or unix://"},
+      {{"--store", "redis+cluster://db"}, "one server is needed"},
       {{"--store", "mysql://db"}, "is no known kind of store"}};
   for (const auto& [options, text] : refused) {
     Words words{"bench"};

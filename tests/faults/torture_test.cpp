@@ -18,6 +18,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace workerid::tests {
@@ -119,6 +120,7 @@ json tortured_while(const std::string& url, const std::function<void()>& fail_ov
                            "--lease", "4s", "--faults", "kill,stop,leave", "--output", "json"})));
   const auto store = open_redis_store(url);
   Client{}.acquire(*store);
+  while (store->clusters(patience).size() < 2) std::this_thread::yield();  // until it runs
   fail_over();
   EXPECT_EQ(refusal(*store), ErrorCode::holding_back);
   const Result result = result_of(process);
@@ -167,7 +169,7 @@ TEST(Torture, PrintsASeedAndEveryFault) {
 TEST(Torture, AStoreThatStaysAwayIsAViolation) {
   auto server = std::make_unique<RedisServer>();
   Process process(Tool::words(torture(
-      {"--store", server->url(), "--seconds", "2", "--processes", "2", "--faults", "kill"})));
+      {"--store", server->url(), "--seconds", "5", "--processes", "2", "--faults", "kill"})));
   ASSERT_TRUE(process.wait_for_output("s  kill ")) << process.errors();
   server.reset();
   EXPECT_EQ(process.wait(), (ExitStatus{95, 0})) << process.output() << process.errors();
