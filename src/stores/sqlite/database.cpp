@@ -15,8 +15,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-// Between two looks at a lock that another process has.
-constexpr microseconds longest_pause{1000};
+// No look at a lock that another process has is further from the next one.
+constexpr microseconds longest_pause{600};
 
 constexpr int primary(int result) noexcept {
   return result & 0xff;
@@ -221,9 +221,8 @@ bool Database::wait(int attempts) {
   turn_began_ = BootClock::now();  // at the latest
   const nanoseconds left = deadline_ - turn_began_;
   if (left <= nanoseconds::zero()) return false;
-  const auto step_us = longest_pause.count() / 8;
-  const auto longest_us = step_us * std::min(attempts + 1, 7);
-  const microseconds pause{step_us / 2 + static_cast<std::int64_t>(random_()) % longest_us};
+  const std::int64_t longest_us = 100 * std::min(attempts + 1, 4);
+  const microseconds pause{longest_us / 4 + static_cast<std::int64_t>(random_()) % longest_us};
   std::this_thread::sleep_for(std::min<nanoseconds>(left, pause));
   return true;
 }
