@@ -146,7 +146,8 @@ TEST(RedisCluster, PassesTheConformanceSuite) {
   ClusteredRedis redis;
   std::ostringstream lines;
   EXPECT_TRUE(testing::run_store_conformance(
-      {.open = [&] { return open_redis_store(redis.url()); }, .threads = 50}, lines))
+      {.open = [&] { return open_redis_store(redis.url()); }, .lease_time = 1s, .threads = 50},
+      lines))
       << lines.str();
 }
 

@@ -191,7 +191,7 @@ TEST(RedisSentinel, PassesTheConformanceSuite) {
   const std::string url = redis.url() + "?wait_replicas=2";
   std::ostringstream lines;
   EXPECT_TRUE(testing::run_store_conformance(
-      {.open = [&] { return open_redis_store(url); }, .threads = 50}, lines))
+      {.open = [&] { return open_redis_store(url); }, .lease_time = 1s, .threads = 50}, lines))
       << lines.str();
 }
 

@@ -54,8 +54,9 @@ bool wait_for_beats(const std::filesystem::path& path) {
 class RunFaults : public ::testing::Test {
  protected:
   static std::vector<std::string> run(std::vector<std::string> options,
-                                      std::vector<std::string> command) {
-    std::vector<std::string> words{WORKERID_TOOL_PATH, "run", "--max", "1", "--lease", "2s"};
+                                      std::vector<std::string> command,
+                                      const std::string& lease = "2s") {
+    std::vector<std::string> words{WORKERID_TOOL_PATH, "run", "--max", "1", "--lease", lease};
     words.insert(words.end(), options.begin(), options.end());
     words.push_back("--");
     words.insert(words.end(), command.begin(), command.end());
@@ -128,13 +129,15 @@ TEST_F(RunFaults, ALeaseThatTheServerForgotGoesOn) {  // G7
 }
 
 TEST_F(RunFaults, AStoppedRunLosesItsIdAndItsCommandDiesFirst) {
-  Process stopped(run({}, {WORKERID_BEAT, first}), tool.environment());
+  // Long enough for the guard to be in time on a busy machine.
+  const std::string lease = "6s";
+  Process stopped(run({}, {WORKERID_BEAT, first}, lease), tool.environment());
   ASSERT_TRUE(wait_for_beats(first)) << stopped.errors();
   stopped.signal(SIGSTOP);
   const auto lease_left = tool.json({"inspect", "1"}).at("lease_left_ms").get<std::int64_t>();
   const BootTime lease_ends_by = BootClock::now() + std::chrono::milliseconds{lease_left};
 
-  Process newcomer(run({"--wait", "60s"}, {WORKERID_BEAT, second}), tool.environment());
+  Process newcomer(run({"--wait", "60s"}, {WORKERID_BEAT, second}, lease), tool.environment());
   ASSERT_TRUE(wait_for_beats(second)) << newcomer.errors();
   EXPECT_LT(beats_in(first).last, lease_ends_by);
   EXPECT_LT(beats_in(first).last, beats_in(second).first);  // G1
