@@ -16,15 +16,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string scheme = mark == std::string::npos ? "" : text.substr(0, mark);
   // Paths are files that would be made; of TLS URLs the files are read. redis_url reads them all.
   if ((mark != std::string::npos && text[mark] == '/') || scheme == "sqlite" ||
-      scheme == "rediss") {
+      scheme.rfind("rediss", 0) == 0) {
     return 0;
   }
+  const bool known = scheme == "redis" || scheme == "redis+sentinel" || scheme == "redis+cluster" ||
+                     scheme == "unix";
   try {
     const auto store = cli::open_store(text);
-    fuzz::require(scheme == "redis" || scheme == "unix", "only a known kind of store is opened");
+    fuzz::require(known, "only a known kind of store is opened");
     fuzz::require(store->description().rfind(scheme + "://", 0) == 0, "it is of the kind named");
   } catch (const cli::UsageError& error) {
-    fuzz::require(scheme != "redis" && scheme != "unix", "a known kind is left to its store");
+    fuzz::require(!known, "a known kind is left to its store");
     fuzz::require(std::string_view{error.what()}.rfind("--store: ", 0) == 0,
                   "the message names the option");
   } catch (const Error& error) {
