@@ -220,6 +220,12 @@ TEST(RedisConnection, GarbageIsNotRedis) {
   }
 }
 
+// Nothing is made room for before it comes.
+TEST(RedisConnection, AnnouncedArrayWithoutBoundIsRefused) {
+  expect_error_naming(
+      ErrorCode::unsupported_server, [&] { reply_to("*2147483647\r\n"); }, "too large");
+}
+
 TEST(RedisConnection, AlertOfATlsPortIsExplained) {
   ScriptedServer server([&](Peer& peer, int) {
     peer.answer(std::string("\x15\x03\x01\x00\x02\x02\x46", 7));

@@ -13,6 +13,27 @@ namespace {
 
 // Far above any answer to us; bounds what a stranger can make this process store.
 constexpr std::size_t longest_answer = std::size_t{64} << 20U;
+constexpr std::size_t most_elements = std::size_t{1} << 20U;
+
+using ReaderDeleter = void (*)(redisReader*);
+
+// hiredis makes room for as many elements as an array announces, before any of them has come; versions
+// before 1.1 know no limit. Those versions differ in the type of the number, too.
+std::unique_ptr<redisReader, ReaderDeleter> bounded_reader() {
+  std::unique_ptr<redisReader, ReaderDeleter> reader{::redisReaderCreate(), &::redisReaderFree};
+  if (!reader) throw std::bad_alloc();
+  static const redisReplyObjectFunctions usual = *reader->fn;
+  static redisReplyObjectFunctions bounded = [] {
+    redisReplyObjectFunctions functions = usual;
+    functions.createArray = [](const redisReadTask* task, auto elements) -> void* {
+      return static_cast<std::size_t>(elements) > most_elements ? nullptr
+                                                                : usual.createArray(task, elements);
+    };
+    return functions;
+  }();
+  reader->fn = &bounded;
+  return reader;
+}
 
 std::string formatted(const std::vector<std::string>& words) {
   std::vector<const char*> texts;
@@ -58,10 +79,7 @@ Error not_redis(const std::string& server, const std::string& why) {
 }  // namespace
 
 Connection::Connection(const RedisUrl& url, const TlsContext* tls, Deadline deadline) try
-    : server_(url.description()),
-      socket_(url, deadline),
-      reader_(::redisReaderCreate(), &::redisReaderFree) {
-  if (!reader_) throw std::bad_alloc();
+    : server_(url.description()), socket_(url, deadline), reader_(bounded_reader()) {
   if (tls != nullptr) {
     tls_.emplace(*tls, socket_);
     shake_hands(deadline);
@@ -196,7 +214,8 @@ RedisReply Connection::receive(Deadline deadline) {
   while (true) {
     void* raw = nullptr;
     if (::redisReaderGetReply(reader_.get(), &raw) != REDIS_OK) {
-      throw not_redis(server_, shown(reader_->errstr));
+      const bool too_large = reader_->err == REDIS_ERR_OOM;
+      throw not_redis(server_, too_large ? "its answer is too large" : shown(reader_->errstr));
     }
     if (raw != nullptr) {
       const std::unique_ptr<void, void (*)(void*)> owned{raw, &::freeReplyObject};
