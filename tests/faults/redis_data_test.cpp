@@ -286,9 +286,9 @@ TEST_F(RedisData, OtherFormatsAreRefused) {
   const Client holder;
   const Grant grant = holder.acquire(*store);
   lua("local cluster = redis.call('HGET', KEYS[1], '') redis.call('HSET', KEYS[1], '', "
-      "cluster:sub(1, 64) .. struct.pack('>d', 4) .. cluster:sub(73))");
+      "cluster:sub(1, 64) .. struct.pack('>d', 3) .. cluster:sub(73))");
   expect_error_naming(
-      ErrorCode::unsupported_server, [&] { Client{}.acquire(*store); }, "format 4");
+      ErrorCode::unsupported_server, [&] { Client{}.acquire(*store); }, "format 3");
   expect_error(ErrorCode::unsupported_server, [&] { holder.renew(*store, grant.worker_id); });
   expect_error(ErrorCode::unsupported_server, [&] { store->inspect("jobs", patience); });
   server.cli({"FLUSHALL"});
@@ -327,19 +327,18 @@ TEST_F(RedisData, OperationsRunFewCommands) {
   const Grant grant = holder.acquire(*store);
   Client second = holder;
   second.token = Token::random();
-  EXPECT_EQ(commands([&] { second.acquire(*store); }), 6);  // of an ID never granted
-  EXPECT_EQ(commands([&] { holder.renew(*store, grant.worker_id, Renewal::held); }), 3);
+  EXPECT_EQ(commands([&] { second.acquire(*store); }), 7);  // of an ID never granted
+  EXPECT_EQ(commands([&] { holder.renew(*store, grant.worker_id, Renewal::held); }), 4);
   Client third = holder;
   third.token = Token::random();
   EXPECT_EQ(
       commands([&] { expect_error(ErrorCode::no_available_id, [&] { third.acquire(*store); }); }),
-      4);
-  EXPECT_EQ(
-      commands([&] {
-        store->release({"jobs", grant.worker_id, holder.token, false, std::nullopt, {}}, patience);
-      }),
       5);
-  EXPECT_EQ(commands([&] { third.acquire(*store); }), 8);  // of one that was released
+  ReleaseRequest release{"jobs", grant.worker_id, holder.token, false, 0, {}};
+  EXPECT_EQ(commands([&] { store->release(release, patience); }), 5);  // no timestamp was used
+  EXPECT_EQ(commands([&] { third.acquire(*store); }), 9);              // of one that was released
+  release = {"jobs", grant.worker_id, third.token, false, std::nullopt, {}};
+  EXPECT_EQ(commands([&] { store->release(release, patience); }), 6);
 }
 
 }  // namespace

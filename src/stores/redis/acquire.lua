@@ -18,18 +18,17 @@ local CLIENT = ARGV[3]
 -- replication ID, which costs less to look at than all that is compared where it changed.
 if ARGV[4] == '' and not ARGV[7] then
   local history = redis.pcall('INFO', 'replication')
-  local read = redis.pcall('HMGET', KEYS[1], '', ARGV[1])
-  if read.err then return read end
-  local cluster = read[1]
-  if cluster and not read[2] and #cluster > 174 and cluster:sub(25, 64) == ARGV[2] and
-    type(history) == 'string' and history:find(cluster:sub(121, 174), 1, true) then
+  local cluster = redis.pcall('HGET', KEYS[1], '')
+  if type(cluster) == 'string' and #cluster > 139 and cluster:find(ARGV[2], 25, true) == 25 and
+    type(history) == 'string' and history:find(cluster:sub(121, 139), 1, true) and
+    not redis.pcall('HGET', KEYS[1], ARGV[1]) then
     local last_epoch, next_fresh, granted, min, max, lease_ms, reuse_delay_ms, cool_down_ms, format,
       began, last_wall_ms, clock_ms, hold_back_until_ms, lost_timestamps_ms =
       struct.unpack('>dddddddddddddd', cluster)
     local _, _, seen_epoch = struct.unpack('>BBd', ARGV[6])
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
-    if format == 3 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
+    if format == 4 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
       16 * (passed + 1) <= lease_ms and now_ms >= hold_back_until_ms then
       local id, key, reserved_ms, former_token
       if next_fresh <= max then

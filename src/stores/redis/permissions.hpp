@@ -22,7 +22,7 @@ struct NeededCommand {
   bool always_writes = false;
 };
 
-inline constexpr std::array<NeededCommand, 18> needed_commands{{
+inline constexpr std::array<NeededCommand, 17> needed_commands{{
     {"evalsha", "0000000000000000000000000000000000000000 0"},
     {"eval", "return 0"},
     {"time", ""},
@@ -30,7 +30,6 @@ inline constexpr std::array<NeededCommand, 18> needed_commands{{
     {"exists", "CLUSTER ORDER INSTANCES"},
     {"del", "NOTHING"},
     {"hget", "CLUSTER no-field"},
-    {"hmget", "CLUSTER no-field"},
     {"hset", "NOTHING no-field value", true},
     {"hdel", "CLUSTER no-field"},
     {"hlen", "CLUSTER"},

@@ -11,27 +11,30 @@ local CLIENT = ARGV[5]
 
 -- The quick path: little time passed since the clock was saved, and nothing speaks against it.
 do
-  local read = redis.pcall('HMGET', KEYS[1], '', ARGV[1])
-  if read.err then return read end
-  local cluster, record = read[1], read[2]
-  if cluster and record and #cluster > 120 and #record > 55 and record:find(ARGV[2], 1, true) == 1 then
+  local cluster, record = redis.pcall('HGET', KEYS[1], ''), redis.pcall('HGET', KEYS[1], ARGV[1])
+  if type(cluster) == 'string' and #cluster > 120 and record and #record > 55 and
+    record:find(ARGV[2], 1, true) == 1 then
     local lease_ms, reuse_delay_ms, cool_down_ms, format, _, last_wall_ms, clock_ms =
       struct.unpack('>ddddddd', cluster, 41)
     local passed = wall_ms - last_wall_ms
-    local free_at_ms = redis.pcall('ZSCORE', KEYS[2], ARGV[1])
-    if type(free_at_ms) == 'string' and format == 3 and
-      passed >= 0 and 16 * (passed + 1) <= lease_ms then
-      local now_ms, lease_end_ms = clock_ms + passed, free_at_ms - reuse_delay_ms
+    if format == 4 and passed >= 0 and 16 * (passed + 1) <= lease_ms then
+      local now_ms, last_used_ms = clock_ms + passed, tonumber(ARGV[4])
       local first_ms, lead_ms = struct.unpack('>dd', record, 32)
-      local last_ms, last_used_ms = lease_end_ms + lead_ms, tonumber(ARGV[4])
-      local in_order = ARGV[3] == '0' or now_ms < lease_end_ms
-      if last_used_ms then
-        in_order = in_order and last_used_ms <= last_ms
-        last_ms = math.max(last_used_ms, first_ms - 1)
+      local last_ms
+      if ARGV[3] == '0' and last_used_ms and last_used_ms < first_ms then
+        last_ms = first_ms - 1  -- None was used, wherever the lease ends.
+      else
+        local free_at_ms = tonumber(redis.pcall('ZSCORE', KEYS[2], ARGV[1]))
+        local lease_end_ms = free_at_ms and free_at_ms - reuse_delay_ms
+        if lease_end_ms and (ARGV[3] == '0' or now_ms < lease_end_ms) then
+          last_ms = lease_end_ms + lead_ms
+          if last_used_ms then
+            last_ms = last_used_ms <= last_ms and math.max(last_used_ms, first_ms - 1)
+          end
+        end
       end
-      local released = '\1' .. record:sub(2, 39) .. struct.pack('>d', last_ms - now_ms) ..
-        record:sub(48)
-      if in_order and redis.pcall('HSET', KEYS[1], ARGV[1], released) == 0 then
+      if last_ms and redis.pcall('HSET', KEYS[1], ARGV[1], '\1' .. record:sub(2, 39) ..
+          struct.pack('>d', last_ms - now_ms) .. record:sub(48)) == 0 then
         redis.call('ZADD', KEYS[2], now_ms + cool_down_ms, ARGV[1])
         return {'released'}
       end

@@ -13,10 +13,9 @@ local CLIENT = ARGV[4]
 -- the clock was saved. Its reserved timestamps move on with it, so the order is all that is written; if
 -- they are ahead, as soon after a release, they wait for it.
 if ARGV[3] == 'held' then
-  local read = redis.pcall('HMGET', KEYS[1], '', ARGV[1])
-  if read.err then return read end
-  local cluster, record = read[1], read[2]
-  if cluster and record and #cluster > 120 and #record > 55 and record:find(ARGV[2], 1, true) == 1 then
+  local cluster, record = redis.pcall('HGET', KEYS[1], ''), redis.pcall('HGET', KEYS[1], ARGV[1])
+  if type(cluster) == 'string' and #cluster > 120 and record and #record > 55 and
+    record:find(ARGV[2], 1, true) == 1 then
     local lease_ms, reuse_delay_ms, _, format, began, last_wall_ms, clock_ms =
       struct.unpack('>ddddddd', cluster, 41)
     local epoch, first_ms, lead_ms, record_began = struct.unpack('>dddd', record, 24)
@@ -24,7 +23,7 @@ if ARGV[3] == 'held' then
     local now_ms = clock_ms + passed
     local believed_ms = math.max(0, math.min(struct.unpack('>d', CLIENT), wall_ms + 60000))
     local ahead_ms = lead_ms + now_ms - believed_ms
-    if format == 3 and began == record_began and passed >= 0 and 16 * (passed + 1) <= lease_ms and
+    if format == 4 and began == record_began and passed >= 0 and 16 * (passed + 1) <= lease_ms and
       -ahead_ms * 64 <= lease_ms then
       local lease_end_ms = now_ms + lease_ms
       local free_at_ms = lease_end_ms + reuse_delay_ms
