@@ -176,6 +176,11 @@ BootTime LeaseControl::valid_until() const noexcept {
   return forked() ? BootTime::min() : boot_deadline_.load(std::memory_order_acquire);
 }
 
+TimestampRange LeaseControl::expose_timestamps() {
+  if (!timestamps_exposed_ && !forked()) keeper_.expose_timestamps(*this);
+  return reserved();
+}
+
 std::optional<Error> LeaseControl::loss() const {
   // The mutex may have been locked when the process was forked.
   return forked() ? std::nullopt : keeper_.loss(*this);
@@ -250,8 +255,8 @@ struct Keeper::Shared {
     void add(const std::shared_ptr<LeaseControl>& lease, const LeaseMachine::Renew& renew,
              const Moment& now) {
       leases.push_back(lease);
-      requests.push_back(
-          {lease->cluster(), lease->worker_id(), lease->token(), renew.renewal, client_time(now)});
+      requests.push_back({lease->cluster(), lease->worker_id(), lease->origin_.token, renew.renewal,
+                          client_time(now)});
       timeout = std::min(timeout, renew.timeout);
     }
 
@@ -391,6 +396,10 @@ std::optional<Error> Keeper::release(LeaseControl& lease,
   shared_->tell(lease);  // not held any more before the request is sent
   shared_->unschedule(lease);
   Shared::wake_waiting(lease);
+  // Looked at when it is not held any more: who is told of them from now on finds it so.
+  if (!last_timestamp_ms && !lease.timestamps_exposed_) {
+    last_timestamp_ms = std::max<std::int64_t>(0, machine.grant().reserved.first_ms - 1);
+  }
   Wakeup nobody;
   for (;;) {
     const Moment now = clock()->now();
@@ -402,7 +411,7 @@ std::optional<Error> Keeper::release(LeaseControl& lease,
     } else if (const auto* release = std::get_if<LeaseMachine::Release>(&action)) {
       const ReleaseRequest request{.cluster = lease.cluster(),
                                    .worker_id = lease.worker_id(),
-                                   .token = lease.token(),
+                                   .token = lease.origin_.token,
                                    .strict = false,
                                    .last_timestamp_ms = last_timestamp_ms,
                                    .client = client_time(now)};
@@ -432,6 +441,11 @@ void Keeper::abandon(LeaseControl& lease) {
   shared_->tell(lease);
   Shared::wake_waiting(lease);
   shared_->forget(lease);
+}
+
+void Keeper::expose_timestamps(LeaseControl& lease) {
+  const std::lock_guard lock(shared_->mutex);
+  lease.timestamps_exposed_ = true;
 }
 
 bool Keeper::renew_soon(LeaseControl& lease, BootTime deadline) {

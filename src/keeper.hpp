@@ -72,7 +72,11 @@ class LeaseControl {
   Lease::State state() const noexcept;
 
   const std::string& cluster() const noexcept { return origin_.cluster; }
-  const Token& token() const noexcept { return origin_.token; }
+  // Whoever has the token can learn of the reserved timestamps by it.
+  const Token& expose_token() {
+    expose_timestamps();
+    return origin_.token;
+  }
   WorkerId worker_id() const noexcept { return worker_id_; }
   std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
   BootTime valid_until() const noexcept;
@@ -82,6 +86,9 @@ class LeaseControl {
     const std::int64_t last_ms = last_timestamp_ms_.load(std::memory_order_acquire);
     return {first_timestamp_ms_.load(std::memory_order_acquire), last_ms};
   }
+  // For whoever may use them: from then on a release cannot say that none was used. Takes the keeper's
+  // mutex once.
+  TimestampRange expose_timestamps();
   std::stop_token lost() const noexcept { return lost_.get_token(); }
   std::optional<Error> loss() const;
 
@@ -119,6 +126,7 @@ class LeaseControl {
   // Guarded by the keeper's mutex.
   LeaseMachine machine_;
   std::shared_ptr<void> claim_;
+  std::atomic<bool> timestamps_exposed_{false};  // read without the mutex, too
   // Its place in the keeper's schedule; none while a request is under way or when it has ended.
   std::optional<std::multimap<BootTime, std::shared_ptr<LeaseControl>>::iterator> place_;
   std::uint64_t outcomes_ = 0;     // of renewals: how many were answered or failed
@@ -145,10 +153,12 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
                                      std::shared_ptr<void> claim);
 
   // Ends a lease; release blocks until the store answered or the machine gives up, and returns why
-  // it did. `last_timestamp_ms` is as in ReleaseRequest.
+  // it did. `last_timestamp_ms` is as in ReleaseRequest; without it, none was used if none was exposed.
   std::optional<Error> release(LeaseControl& lease,
                                std::optional<std::int64_t> last_timestamp_ms = std::nullopt);
   void abandon(LeaseControl& lease);
+
+  void expose_timestamps(LeaseControl& lease);
 
   std::optional<Error> loss(const LeaseControl& lease) const;
 

@@ -77,11 +77,11 @@ std::uint64_t Lease::epoch() const noexcept {
 }
 
 Token Lease::token() const {
-  return control_ ? control_->token() : Token{};
+  return control_ ? control_->expose_token() : Token{};
 }
 
 TimestampRange Lease::reserved_timestamps() const {
-  return control_ ? control_->reserved() : TimestampRange{};
+  return control_ ? control_->expose_timestamps() : TimestampRange{};
 }
 
 std::stop_token Lease::lost() const {

@@ -104,9 +104,8 @@ class SnowflakeCore {
       sequence_.close();
     } else if (!control_->forked()) {
       // Closed before the store is told: the last timestamp stays the last one (G8).
-      const std::int64_t none_ms = std::max<std::int64_t>(0, control_->reserved().first_ms - 1);
-      const std::int64_t last_ms = sequence_.close().value_or(none_ms);
-      if (const auto error = control_->keeper().release(*control_, last_ms)) throw Error(*error);
+      const auto error = control_->keeper().release(*control_, sequence_.close());
+      if (error) throw Error(*error);
     }
   }
 

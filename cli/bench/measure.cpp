@@ -56,6 +56,7 @@ ClientTime client_now() {
 struct Held {
   WorkerId worker_id;
   Token token;
+  std::int64_t first_timestamp_ms;
 };
 
 // The leases of a scratch cluster.
@@ -78,7 +79,7 @@ class Pool {
     std::vector<Held> granted(count);
     make(count, [&](Store& store, std::size_t number) {
       const Grant grant = store.acquire(requests[number], bench_timeout);
-      granted[number] = {grant.worker_id, requests[number].token};
+      granted[number] = {grant.worker_id, requests[number].token, grant.reserved.first_ms};
     });
     held_.insert(held_.end(), granted.begin(), granted.end());
   }
@@ -111,7 +112,7 @@ class Pool {
          [&](Store& store, std::size_t number) { store.renew(requests[number], bench_timeout); });
   }
 
-  // Random ones.
+  // Random ones, as a lease does whose timestamps nobody used.
   template <class Make>
   void release(std::size_t count, Make make) {
     std::vector<ReleaseRequest> requests;
@@ -119,8 +120,8 @@ class Pool {
     for (std::size_t number = 0; number < count; ++number) {
       std::swap(held_[random_() % held_.size()], held_.back());
       const Held& held = held_.back();
-      requests.push_back(
-          {subject_.cluster(), held.worker_id, held.token, true, std::nullopt, client_now()});
+      requests.push_back({subject_.cluster(), held.worker_id, held.token, false,
+                          held.first_timestamp_ms - 1, client_now()});
       held_.pop_back();
     }
     make(count,

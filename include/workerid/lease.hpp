@@ -78,10 +78,12 @@ class Lease {
   /// refuse work from an earlier one. It grows when a lease resumes. 0 when moved from.
   std::uint64_t epoch() const noexcept;
 
-  /// The token, a secret, for `Generator::renew` and `release` elsewhere. Empty when moved from.
+  /// The token, a secret, for `Generator::renew` and `release` elsewhere. Empty when moved from. Who
+  /// has it may learn of the reserved timestamps, so it counts as asking for them.
   Token token() const;
 
-  /// The timestamps that are this holder's alone (G8). Renewals move the end forward.
+  /// The timestamps that are this holder's alone (G8). Renewals move the end forward. If nobody asked
+  /// for them, `release()` gives them all back; if somebody did, all of them count as used.
   TimestampRange reserved_timestamps() const;
 
   /// Stopped when the lease is lost for good; not by suspension, release or abandonment. Callbacks

@@ -324,6 +324,29 @@ TEST_F(LeaseTest, ReleaseGivesTheIdBackAfterTheCoolDown) {
   journal.wait_for(Event::Kind::released);
 }
 
+TEST_F(LeaseTest, ReleaseGivesTimestampsBackThatNobodyAskedFor) {
+  Generator test = generator({.max_worker_id = 1});
+  const auto first_ms_after = [&](auto use) {
+    Lease lease = test.lease();
+    const std::int64_t last_ms = test.inspect().leases.at(0).reserved.last_ms;
+    use(lease);
+    lease.release();
+    clock->advance(1s);
+    const Lease next = test.lease(0ms);
+    return std::pair{next.reserved_timestamps().first_ms, last_ms};
+  };
+  const auto [unused, end_ms] = first_ms_after([](const Lease&) {});
+  EXPECT_LE(unused, end_ms);
+  clock->advance(1h);
+  const auto [asked, asked_end_ms] =
+      first_ms_after([](const Lease& lease) { static_cast<void>(lease.reserved_timestamps()); });
+  EXPECT_GT(asked, asked_end_ms);
+  clock->advance(1h);
+  const auto [known, known_end_ms] =
+      first_ms_after([](const Lease& lease) { static_cast<void>(lease.token()); });
+  EXPECT_GT(known, known_end_ms);
+}
+
 TEST_F(LeaseTest, TheDestructorReleases) {
   Generator test = generator({.max_worker_id = 1});
   { const Lease lease = test.lease(); }
