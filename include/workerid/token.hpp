@@ -32,6 +32,9 @@ class Token {
   /// The 22 characters.
   std::string text() const;
 
+  /// The 128 bits, the first six of which are the text's first character.
+  const std::array<std::uint8_t, 16>& bytes() const noexcept { return bytes_; }
+
   bool empty() const noexcept { return bytes_ == std::array<std::uint8_t, 16>{}; }
 
   friend bool operator==(const Token&, const Token&) = default;

@@ -92,14 +92,21 @@ const RedisReply granted = text(packed({5, 1790000000000001, 10, 20, 60'000}));
 TEST_F(RedisStoreTest, SendsOneScriptWithAllKeysInOneSlot) {
   answer(granted);
   EXPECT_EQ(acquire(), (Grant{5, 1790000000000001, {10, 20}, 60s}));
-  EXPECT_EQ(
-      connection->commands,
-      (std::vector<Words>{{"EVALSHA", std::string{detail::redis::acquire_script.sha1}, "3",
-                           "{workerid:c}:cluster", "{workerid:c}:order", "{workerid:c}:instances",
-                           request.token.text(), packed({1, 10, 60000, 30000, 1000}),
-                           packed({1234, 7}) + "machine", "pod-0", "host 1",
-                           // takeover, fresh, seen epoch
-                           std::string{'\1', '\0'} + packed({7})}}));
+  const auto& bytes = request.token.bytes();
+  EXPECT_EQ(connection->commands,
+            (std::vector<Words>{{"EVALSHA",
+                                 std::string{detail::redis::acquire_script.sha1},
+                                 "3",
+                                 "{workerid:c}:cluster",
+                                 "{workerid:c}:order",
+                                 "{workerid:c}:instances",
+                                 {bytes.begin(), bytes.end()},
+                                 packed({1, 10, 60000, 30000, 1000}),
+                                 packed({1234, 7}) + "machine",
+                                 "pod-0",
+                                 "host 1",
+                                 // takeover, fresh, seen epoch
+                                 std::string{'\1', '\0'} + packed({7})}}));
   EXPECT_EQ(connection->timeouts.front(), 5s);
 }
 

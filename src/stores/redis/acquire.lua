@@ -46,9 +46,9 @@ if ARGV[4] == '' and not ARGV[7] then
           return {'all_taken', max - min + 1, free_at_ms - now_ms}
         end
         local record = candidate and redis.pcall('HGET', KEYS[1], first[1])
-        if record and #record > 55 and record:byte(56) == 9 then  -- Of no instance.
-          id, key, former_token = candidate, first[1], record:sub(2, 23)
-          reserved_ms = struct.unpack('>d', record, 40) + free_at_ms -
+        if record and #record > 49 and record:byte(50) == 9 then  -- Of no instance.
+          id, key, former_token = candidate, first[1], record:sub(2, 17)
+          reserved_ms = struct.unpack('>d', record, 34) + free_at_ms -
             (record:byte(1) == 1 and cool_down_ms or reuse_delay_ms)
         end
       end

@@ -4,7 +4,7 @@
 -- second copy of src/rules.cpp: change both together.
 --
 -- KEYS, all of one cluster and in one hash slot, none with a time to live (those are evicted first):
---   cluster    hash: '' -> the cluster; worker ID in 4 bytes -> record; token -> worker ID
+--   cluster    hash: '' -> the cluster; worker ID in 4 bytes -> record; token in 16 -> worker ID
 --   order      sorted set: worker ID in 4 bytes, so that ties order by number -> free_at_ms
 --   instances  hash: instance -> worker ID that was recorded for it last
 -- Numbers are packed: to format and parse them would cost as much as the commands do. What a renewal
@@ -27,7 +27,7 @@ local CLUSTER_NUMBERS = {
 }
 local CLUSTER_FORM, CLUSTER_BYTES = '>ddddddddddddddd', 120
 local RECORD_NUMBERS = {'epoch', 'first_ms', 'lead_ms', 'incarnation_began'}
-local RECORD_FORM, RECORD_BYTES = '>dddd', 55  -- Behind a byte and the token; without the names.
+local RECORD_FORM, RECORD_BYTES = '>dddd', 49  -- Behind a byte and the token; without the names.
 
 -- Ends the operation with this answer.
 local function answer(...) error({...}, 0) end
@@ -167,12 +167,12 @@ local function key_of(id) return struct.pack('>I4', id) end
 local function unpack_record(cluster, key, packed, free_at_ms)
   local id = struct.unpack('>I4', key)
   local record = {id = id, free_at_ms = tonumber(free_at_ms)}
-  local released, token = packed:sub(1, 1), packed:match('^[%w_-]+', 2)
-  if #packed <= RECORD_BYTES or (released ~= '\0' and released ~= '\1') or not token or #token < 22 then
+  local released = packed:sub(1, 1)
+  if #packed <= RECORD_BYTES or (released ~= '\0' and released ~= '\1') then
     damaged(CLUSTER, 'the record of worker ID ' .. id)
   end
-  record.token, record.released = token:sub(1, 22), released == '\1'
-  for index, value in ipairs({struct.unpack(RECORD_FORM, packed, 24)}) do
+  record.token, record.released = packed:sub(2, 17), released == '\1'
+  for index, value in ipairs({struct.unpack(RECORD_FORM, packed, 18)}) do
     if RECORD_NUMBERS[index] then
       if not is_whole(value) then damaged(CLUSTER, 'the record of worker ID ' .. id) end
       record[RECORD_NUMBERS[index]] = value
@@ -316,7 +316,7 @@ local function rebuild(cluster)
     local key = all[index]
     if #key == 4 then
       records[#records + 1] = unpack_record(cluster, key, all[index + 1], call('ZSCORE', ORDER, key))
-    elseif #key == 22 then
+    elseif #key == 16 then
       call('HDEL', CLUSTER, key)
     end
   end

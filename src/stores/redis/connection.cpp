@@ -35,19 +35,19 @@ std::unique_ptr<redisReader, ReaderDeleter> bounded_reader() {
   return reader;
 }
 
-std::string formatted(const std::vector<std::string>& words) {
-  std::vector<const char*> texts;
-  std::vector<std::size_t> sizes;
+// As Redis' protocol writes a request: hiredis' formatter takes three times as long.
+void append_request(std::string& bytes, const std::vector<std::string>& words) {
+  const auto append_size = [&](char kind, std::size_t size) {
+    bytes += kind;
+    bytes += std::to_string(size);
+    bytes += "\r\n";
+  };
+  append_size('*', words.size());
   for (const std::string& word : words) {
-    texts.push_back(word.data());
-    sizes.push_back(word.size());
+    append_size('$', word.size());
+    bytes += word;
+    bytes += "\r\n";
   }
-  char* command = nullptr;
-  const int size = ::redisFormatCommandArgv(&command, static_cast<int>(words.size()), texts.data(),
-                                            sizes.data());
-  if (size < 0) throw std::bad_alloc();
-  const std::unique_ptr<char, void (*)(char*)> owned{command, &::redisFreeCommand};
-  return {command, static_cast<std::size_t>(size)};
 }
 
 RedisReply converted(const redisReply& reply) {
@@ -156,7 +156,7 @@ std::vector<std::variant<RedisReply, Error>> Connection::call_all(
   std::vector<std::size_t> starts;
   for (const std::vector<std::string>& words : commands) {
     starts.push_back(bytes.size());
-    bytes += formatted(words);
+    append_request(bytes, words);
   }
   std::vector<std::variant<RedisReply, Error>> answers;
   const std::uint64_t sent_before = socket_.bytes_sent();
@@ -178,7 +178,9 @@ std::vector<std::variant<RedisReply, Error>> Connection::call_all(
 }
 
 RedisReply Connection::exchange(const std::vector<std::string>& words, Deadline deadline) {
-  send(formatted(words), deadline);
+  std::string bytes;
+  append_request(bytes, words);
+  send(bytes, deadline);
   return receive(deadline);
 }
 
@@ -227,7 +229,7 @@ RedisReply Connection::receive(Deadline deadline) {
 }
 
 std::size_t Connection::read_some(Deadline deadline) {
-  std::array<char, 16384> buffer{};
+  std::array<char, 16384> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
   const Step step = socket_.complete(deadline, [&] {
     return tls_ ? tls_->receive(buffer.data(), buffer.size())
                 : socket_.receive(buffer.data(), buffer.size());

@@ -34,7 +34,7 @@ using Words = std::vector<std::string>;
 // where it is read, for it came from outside.
 class Answer {
  public:
-  Answer(const RedisReply& reply, std::string server) : server_(std::move(server)) {
+  Answer(const RedisReply& reply, const RedisConnection& connection) : connection_(&connection) {
     if (const auto* packed = std::get_if<std::string>(&reply.value)) {
       grant_ = unpacked_grant(*packed);
     } else {
@@ -53,13 +53,13 @@ class Answer {
   }
   const std::string& text(std::size_t index) const { return expect<std::string>(at(index)); }
   std::size_t size() const noexcept { return array_.size(); }
-  Answer array(std::size_t index) const { return {at(index), server_}; }
-  const std::string& server() const noexcept { return server_; }
+  Answer array(std::size_t index) const { return {at(index), *connection_}; }
+  std::string server() const { return connection_->description(); }
 
   [[noreturn]] void refuse_shape() const {
     throw Error(
         ErrorCode::unsupported_server,
-        server_ + " gave a reply of the wrong shape; a Redis server 6.2 or later is needed");
+        server() + " gave a reply of the wrong shape; a Redis server 6.2 or later is needed");
   }
 
  private:
@@ -82,7 +82,7 @@ class Answer {
             TimestampRange{numbers->at(2), numbers->at(3)}, milliseconds{numbers->at(4)}};
   }
 
-  std::string server_;
+  const RedisConnection* connection_;
   std::optional<Grant> grant_;
   RedisReply::Array array_;
 };
@@ -236,13 +236,22 @@ std::string packed(const ClientTime& client) {
          client.machine;
 }
 
-// As the record of a lease begins.
-std::string lease_word(const Token& token) {
-  return std::string(1, '\0') + token.text();
+std::string packed(const Token& token) {
+  return {token.bytes().begin(), token.bytes().end()};
 }
 
-void append(Words& words, Words more) {
-  std::move(more.begin(), more.end(), std::back_inserter(words));
+// As the record of a lease begins.
+std::string lease_word(const Token& token) {
+  return '\0' + packed(token);
+}
+
+// A list in braces would be copied.
+template <class... Texts>
+Words words_of(Texts&&... texts) {
+  Words words;
+  words.reserve(sizeof...(texts));
+  (words.emplace_back(std::forward<Texts>(texts)), ...);
+  return words;
 }
 
 // A script that tells these sections of INFO.
@@ -255,7 +264,7 @@ return all
 // All keys of a cluster are in one hash slot of a Redis Cluster.
 Words keys(const std::string& cluster) {
   const std::string prefix = "{workerid:" + cluster + "}:";
-  return {prefix + "cluster", prefix + "order", prefix + "instances"};
+  return words_of(prefix + "cluster", prefix + "order", prefix + "instances");
 }
 
 class RedisStore final : public Store {
@@ -271,8 +280,8 @@ class RedisStore final : public Store {
     const Configuration& configuration = request.configuration;
     check_times(configuration);
     const Deadline deadline = detail::redis::deadline_after(timeout);
-    Words words{request.token.text(), packed(configuration), packed(request.client),
-                request.instance,     request.owner,         flags(request)};
+    Words words{packed(request.token), packed(configuration), packed(request.client),
+                request.instance,      request.owner,         flags(request)};
     // Asked twice where the server does not know the cluster, and more often while it restarts.
     for (int tries = 0; tries < 4; ++tries) {
       const Answer answer =
@@ -317,7 +326,7 @@ class RedisStore final : public Store {
     const auto& [worker_id, epoch, reserved, lease_time] = request.grant;
     const Words words{detail::redis::packed({worker_id, static_cast<std::int64_t>(epoch),
                                              reserved.first_ms, reserved.last_ms}),
-                      request.token.text(),
+                      packed(request.token),
                       packed(request.configuration),
                       packed(request.client),
                       request.instance,
@@ -469,8 +478,8 @@ class RedisStore final : public Store {
   }
 
   static Words renew_words(const RenewRequest& request) {
-    return {detail::redis::packed_id(request.worker_id), lease_word(request.token),
-            renewal_word(request.renewal), packed(request.client)};
+    return words_of(detail::redis::packed_id(request.worker_id), lease_word(request.token),
+                    renewal_word(request.renewal), packed(request.client));
   }
 
   Grant renewed(const Answer& answer, const RenewRequest& request, Deadline deadline) {
@@ -478,13 +487,12 @@ class RedisStore final : public Store {
     return noted(*answer.grant(), request.cluster, deadline);
   }
 
-  static Words script_words(const Script& script, const std::string& cluster,
-                            const Words& arguments) {
-    Words words{"EVALSHA", std::string{script.sha1}};
-    const Words names = keys(cluster);
-    words.push_back(std::to_string(names.size()));
-    append(words, names);
-    append(words, arguments);
+  static Words script_words(const Script& script, const std::string& cluster, Words arguments) {
+    Words names = keys(cluster);
+    Words words = words_of("EVALSHA", script.sha1, number(static_cast<int>(names.size())));
+    words.reserve(words.size() + names.size() + arguments.size());
+    std::move(names.begin(), names.end(), std::back_inserter(words));
+    std::move(arguments.begin(), arguments.end(), std::back_inserter(words));
     return words;
   }
 
@@ -547,8 +555,10 @@ class RedisStore final : public Store {
   }
 
   std::vector<Reply> complete(std::vector<Reply> replies, std::size_t count) const {
-    replies.resize(
-        count, Error(ErrorCode::outcome_unknown, description() + ": a command was not answered"));
+    if (replies.size() != count) {
+      replies.resize(
+          count, Error(ErrorCode::outcome_unknown, description() + ": a command was not answered"));
+    }
     return replies;
   }
 
@@ -598,17 +608,18 @@ class RedisStore final : public Store {
     if (const auto* error = error_in(reply)) {
       throw detail::redis::server_error(description(), error->text);
     }
-    return {reply, description()};
+    return {reply, *connection_};
   }
 
   Error too_late() const {
     return {ErrorCode::unavailable, description() + ": the time was over before the request"};
   }
 
-  Answer run(const Script& script, const std::string& cluster, const Words& arguments, Keep keep,
+  Answer run(const Script& script, const std::string& cluster, Words arguments, Keep keep,
              Deadline deadline) {
-    return answer_in(
-        run_all(script, {script_words(script, cluster, arguments)}, keep, deadline).front());
+    std::vector<Words> commands;
+    commands.push_back(script_words(script, cluster, std::move(arguments)));
+    return answer_in(run_all(script, std::move(commands), keep, deadline).front());
   }
 
   // A script that does nothing. In the server's script cache, which FLUSHALL and eviction leave alone

@@ -12,14 +12,14 @@ local CLIENT = ARGV[5]
 -- The quick path: little time passed since the clock was saved, and nothing speaks against it.
 do
   local cluster, record = redis.pcall('HGET', KEYS[1], ''), redis.pcall('HGET', KEYS[1], ARGV[1])
-  if type(cluster) == 'string' and #cluster > 120 and record and #record > 55 and
+  if type(cluster) == 'string' and #cluster > 120 and record and #record > 49 and
     record:find(ARGV[2], 1, true) == 1 then
     local lease_ms, reuse_delay_ms, cool_down_ms, format, _, last_wall_ms, clock_ms =
       struct.unpack('>ddddddd', cluster, 41)
     local passed = wall_ms - last_wall_ms
     if format == 4 and passed >= 0 and 16 * (passed + 1) <= lease_ms then
       local now_ms, last_used_ms = clock_ms + passed, tonumber(ARGV[4])
-      local first_ms, lead_ms = struct.unpack('>dd', record, 32)
+      local first_ms, lead_ms = struct.unpack('>dd', record, 26)
       local last_ms
       if ARGV[3] == '0' and last_used_ms and last_used_ms < first_ms then
         last_ms = first_ms - 1  -- None was used, wherever the lease ends.
@@ -33,8 +33,8 @@ do
           end
         end
       end
-      if last_ms and redis.pcall('HSET', KEYS[1], ARGV[1], '\1' .. record:sub(2, 39) ..
-          struct.pack('>d', last_ms - now_ms) .. record:sub(48)) == 0 then
+      if last_ms and redis.pcall('HSET', KEYS[1], ARGV[1], '\1' .. record:sub(2, 33) ..
+          struct.pack('>d', last_ms - now_ms) .. record:sub(42)) == 0 then
         redis.call('ZADD', KEYS[2], now_ms + cool_down_ms, ARGV[1])
         return {'released'}
       end

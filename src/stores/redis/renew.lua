@@ -14,11 +14,11 @@ local CLIENT = ARGV[4]
 -- they are ahead, as soon after a release, they wait for it.
 if ARGV[3] == 'held' then
   local cluster, record = redis.pcall('HGET', KEYS[1], ''), redis.pcall('HGET', KEYS[1], ARGV[1])
-  if type(cluster) == 'string' and #cluster > 120 and record and #record > 55 and
+  if type(cluster) == 'string' and #cluster > 120 and record and #record > 49 and
     record:find(ARGV[2], 1, true) == 1 then
     local lease_ms, reuse_delay_ms, _, format, began, last_wall_ms, clock_ms =
       struct.unpack('>ddddddd', cluster, 41)
-    local epoch, first_ms, lead_ms, record_began = struct.unpack('>dddd', record, 24)
+    local epoch, first_ms, lead_ms, record_began = struct.unpack('>dddd', record, 18)
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
     local believed_ms = math.max(0, math.min(struct.unpack('>d', CLIENT), wall_ms + 60000))
@@ -35,7 +35,7 @@ if ARGV[3] == 'held' then
           lead_ms = math.max(former_ms - reuse_delay_ms + lead_ms, believed_ms + lease_ms) -
             lease_end_ms
           written = redis.pcall('HSET', KEYS[1], ARGV[1],
-            record:sub(1, 39) .. struct.pack('>d', lead_ms) .. record:sub(48)) == 0
+            record:sub(1, 33) .. struct.pack('>d', lead_ms) .. record:sub(42)) == 0
         end
       end
       if written and (redis.pcall('ZADD', KEYS[2], 'XX', 'GT', 'CH', free_at_ms, ARGV[1]) == 1 or
