@@ -288,6 +288,19 @@ TEST_F(RedisAmnesia, OneLostRecordIsNoticedByItsHolder) {  // F48
   EXPECT_EQ(other.renew(*store, others.worker_id, Renewal::held).epoch, others.epoch);
 }
 
+TEST_F(RedisAmnesia, AReleaseDoesNotHideThatTheOrderIsLost) {
+  const Client holder;
+  Client other = holder;
+  other.token = Token::random();
+  const auto store = open(server);
+  const Grant grant = holder.acquire(*store);
+  other.acquire(*store);
+  server.cli({"DEL", "{workerid:jobs}:order"});
+  store->release({"jobs", grant.worker_id, holder.token, false, grant.reserved.first_ms - 1, {}},
+                 patience);
+  held_back(*store);
+}
+
 TEST_F(RedisAmnesia, WithoutInfoEverythingElseWorks) {
   server.cli({"ACL", "SETUSER", "worker", "on", ">secret", "~*", "+@all", "-info"});
   const auto store =

@@ -33,9 +33,10 @@ do
           end
         end
       end
-      if last_ms and redis.pcall('HSET', KEYS[1], ARGV[1], '\1' .. record:sub(2, 33) ..
-          struct.pack('>d', last_ms - now_ms) .. record:sub(42)) == 0 then
-        redis.call('ZADD', KEYS[2], now_ms + cool_down_ms, ARGV[1])
+      if last_ms and
+        redis.pcall('ZADD', KEYS[2], 'XX', 'CH', now_ms + cool_down_ms, ARGV[1]) == 1 then
+        redis.call('HSET', KEYS[1], ARGV[1], '\1' .. record:sub(2, 33) ..
+          struct.pack('>d', last_ms - now_ms) .. record:sub(42))
         return {'released'}
       end
     end
