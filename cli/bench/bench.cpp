@@ -85,23 +85,25 @@ std::string to_text(const Json& result) {
   }
   std::string text = table(rows);
 
+  std::string starts;
   if (const Json& herd = result.at("herd"); !herd.is_null()) {
-    text += "\nherd: " + herd.at("processes").dump() +
-            " processes, from the first fork to the last lease in a new cluster: " +
-            range(herd.at("seconds")) + " s, " + range(herd.at("ratio")) +
-            " times the floor, rounds: " + herd.at("rounds").dump() + ", " + outcome(herd) + "\n";
+    starts += "herd: " + herd.at("processes").dump() +
+              " processes, from the first fork to the last lease in a new cluster: " +
+              range(herd.at("seconds")) + " s, " + range(herd.at("ratio")) +
+              " times the floor, rounds: " + herd.at("rounds").dump() + ", " + outcome(herd) + "\n";
   }
   if (const Json& crowd = result.at("crowd"); !crowd.is_null()) {
-    text += "\ncrowd: " + crowd.at("connections").dump() +
-            " connections of one process at once in a new cluster: " + cell(crowd.at("seconds")) +
-            " s, " + outcome(crowd) + "\n";
+    starts += "crowd: " + crowd.at("connections").dump() +
+              " connections of one process at once in a new cluster: " + cell(crowd.at("seconds")) +
+              " s, " + outcome(crowd) + "\n";
   }
   if (const Json& many = result.at("many_leases"); !many.is_null()) {
-    text += "\none process with " + many.at("leases").dump() + " leases: acquired in " +
-            cell(many.at("acquire_seconds")) + " s, released in " +
-            cell(many.at("release_seconds")) + " s, " + cell(many.at("process_bytes_per_lease")) +
-            " bytes of the process each\n";
+    starts += "one process with " + many.at("leases").dump() + " leases: acquired in " +
+              cell(many.at("acquire_seconds")) + " s, released in " +
+              cell(many.at("release_seconds")) + " s, " + cell(many.at("process_bytes_per_lease")) +
+              " bytes of the process each\n";
   }
+  if (!starts.empty()) text += "\n" + starts;
 
   rows = {{"POOL", "FIRST USE us", "SERVER CPU us", "FILLED IN s", "BYTES PER LEASE"}};
   for (const Json& pool : result.at("pools")) {

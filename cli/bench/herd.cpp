@@ -129,7 +129,9 @@ class Processes {
   // A child. Nothing of its parent's may be cleaned up here, so it ends without destructors.
   template <class Work>
   [[noreturn]] void live(Work work) noexcept {
+    // Only the parent has these ends: without it, neither read nor write waits for anybody.
     close_early(stay_.write);
+    close_early(reports_.read);
     Report report{.began = steady_clock::now(), .done = {}};
     Held held;
     try {
