@@ -83,7 +83,7 @@ class Dictation final : public RedisConnection {
  public:
   RedisReply command(const Words& words, milliseconds) override {
     if (answer_ == nullptr) {
-      words_ = words;
+      if (words_.empty()) words_ = words;
       throw Error(ErrorCode::unavailable, "only written down");
     }
     // Further commands are about something else than the lease.
