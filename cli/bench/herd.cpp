@@ -114,7 +114,7 @@ class Processes {
   void close_own_end() { close_early(reports_.write); }
 
   // The next report; nothing yet after a while, and at the end of all, which `ended` tells.
-  std::optional<Report> next(bool& ended) {
+  std::optional<Report> next(bool& ended) const {
     constexpr int while_ms = 50;
     pollfd entry{.fd = reports_.read.number(), .events = POLLIN, .revents = 0};
     if (::poll(&entry, 1, while_ms) <= 0) return std::nullopt;

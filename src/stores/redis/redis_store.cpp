@@ -616,7 +616,7 @@ class RedisStore final : public Store {
 
   struct Acquired {
     Answer answer;
-    bool marked;  // As far as was asked.
+    bool marked = false;  // As far as was asked.
   };
 
   // Asks in the same write whether the server has the cluster's mark: where others came before it has,
