@@ -36,7 +36,7 @@ std::string time_now() {
   return text.data();
 }
 
-// Each of the herd has files of its own.
+// Each of the crowd has files of its own.
 void allow_many_files() {
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
@@ -66,6 +66,18 @@ std::string range(const Json& spread) {
          ")";
 }
 
+// "8 granted, 0 duplicates, 2 unavailable (no answer in time)"
+std::string outcome(const Json& start) {
+  std::string text =
+      start.at("granted").dump() + " granted, " + start.at("duplicates").dump() + " duplicates";
+  for (const auto& [code, count] : start.at("failed").items()) {
+    text += ", " + count.dump() + " " + code;
+  }
+  const Json& first = start.at("first_failure");
+  if (!first.is_null()) text += " (" + first.get<std::string>() + ")";
+  return text;
+}
+
 std::string to_text(const Json& result) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, value] : result.at("environment").items()) {
@@ -73,21 +85,25 @@ std::string to_text(const Json& result) {
   }
   std::string text = table(rows);
 
+  std::string starts;
   if (const Json& herd = result.at("herd"); !herd.is_null()) {
-    text += "\nherd: " + herd.at("callers").dump() +
-            " at once in a new cluster: " + cell(herd.at("seconds")) + " s, " +
-            herd.at("granted").dump() + " granted, " + herd.at("duplicates").dump() + " duplicates";
-    for (const auto& [code, count] : herd.at("failed").items()) {
-      text += ", " + count.dump() + " " + code;
-    }
-    text += "\n";
+    starts += "herd: " + herd.at("processes").dump() +
+              " processes, from the first fork to the last lease in a new cluster: " +
+              range(herd.at("seconds")) + " s, " + range(herd.at("ratio")) +
+              " times the floor, rounds: " + herd.at("rounds").dump() + ", " + outcome(herd) + "\n";
+  }
+  if (const Json& crowd = result.at("crowd"); !crowd.is_null()) {
+    starts += "crowd: " + crowd.at("connections").dump() +
+              " connections of one process at once in a new cluster: " + cell(crowd.at("seconds")) +
+              " s, " + outcome(crowd) + "\n";
   }
   if (const Json& many = result.at("many_leases"); !many.is_null()) {
-    text += "one process with " + many.at("leases").dump() + " leases: acquired in " +
-            cell(many.at("acquire_seconds")) + " s, released in " +
-            cell(many.at("release_seconds")) + " s, " + cell(many.at("process_bytes_per_lease")) +
-            " bytes of the process each\n";
+    starts += "one process with " + many.at("leases").dump() + " leases: acquired in " +
+              cell(many.at("acquire_seconds")) + " s, released in " +
+              cell(many.at("release_seconds")) + " s, " + cell(many.at("process_bytes_per_lease")) +
+              " bytes of the process each\n";
   }
+  if (!starts.empty()) text += "\n" + starts;
 
   rows = {{"POOL", "FIRST USE us", "SERVER CPU us", "FILLED IN s", "BYTES PER LEASE"}};
   for (const Json& pool : result.at("pools")) {
@@ -146,6 +162,7 @@ int bench(const CommonOptions& common, const BenchOptions& options) {
                 {"operations", options.operations},
                 {"connections", options.connections},
                 {"herd", options.herd},
+                {"crowd", options.crowd},
                 {"seconds", options.time.count()}}}};
     result.update(measure(*subject, options, limit));
   }  // the scratch data are gone before anything is said
@@ -205,8 +222,10 @@ Command add_bench(CLI::App& tool, Invocation& invocation) {
   number("--connections", options->connections, 1, 1000,
          "How many threads with a connection each the throughput is that of (default: 50)");
   number("--herd", options->herd, 0, 10'000,
-         "How many ask at once in a new cluster, and how many leases one process then holds "
-         "(default: 1000)");
+         "How many processes start at once in a new cluster, and how many leases one process then "
+         "holds (default: 1000)");
+  number("--crowd", options->crowd, 0, 20'000,
+         "How many connections of one process ask at once in a new cluster (default: 1000)");
   add_parsed(
       *parser, "--seconds", options->time,
       [](const std::string& name, const std::string& text) {
@@ -220,7 +239,9 @@ Command add_bench(CLI::App& tool, Invocation& invocation) {
       "also\n"
       "when it is interrupted. Acquire, renew and release are measured beside the floor: the least "
       "that\n"
-      "this kind of store can do for a durable change, in the same rounds.\n"
+      "this kind of store can do for a durable change, in the same rounds; a herd beside as many "
+      "processes\n"
+      "that do the least with which one can begin: Redis connect and PING, SQLite open and read.\n"
       "\n"
       "Examples:\n"
       "  workerid bench --store redis://db:6379\n"

@@ -2,24 +2,20 @@
 #include "bench/measure.hpp"
 
 #include "bench/figures.hpp"
+#include "bench/herd.hpp"
 #include "bench/ways.hpp"
 
 #include <workerid/generator.hpp>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <csignal>
 #include <ctime>
 #include <fstream>
-#include <latch>
 #include <map>
 #include <numeric>
 #include <random>
-#include <set>
 #include <stdexcept>
-#include <system_error>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -40,15 +36,6 @@ double seconds_since(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
 }
 
-// IDs come back as soon as they are released, and no lease ends meanwhile.
-Configuration configuration_of(WorkerId pool) {
-  return {.min_worker_id = 1,
-          .max_worker_id = pool,
-          .lease_time = std::chrono::hours{24},
-          .reuse_delay = std::chrono::milliseconds{0},
-          .cool_down = std::chrono::milliseconds{0}};
-}
-
 ClientTime client_now() {
   return {boottime_clock()->now(), "bench"};
 }
@@ -63,7 +50,7 @@ struct Held {
 class Pool {
  public:
   Pool(Subject& subject, WorkerId size)
-      : subject_(subject), configuration_(configuration_of(size)) {
+      : subject_(subject), configuration_(scratch_configuration(size)) {
     subject_.clear();
   }
 
@@ -183,8 +170,11 @@ class Measurement {
       : subject_(subject), options_(options), limit_(limit) {}
 
   Json perform() {
-    Json result{{"many_leases", options_.herd > 0 ? many_leases() : Json{}},
-                {"herd", options_.herd > 0 ? herd() : Json{}}};
+    // The herd is first: a process that has threads cannot be copied by fork(2).
+    Json result{{"herd", nullptr}, {"crowd", nullptr}, {"many_leases", nullptr}};
+    if (options_.herd > 0) result["herd"] = unless_refused("herd", [&] { return herd(); });
+    if (options_.crowd > 0) result["crowd"] = unless_refused("crowd", [&] { return crowd(); });
+    if (options_.herd > 0) result["many_leases"] = many_leases();
     single_ = one_by_one(subject_);
     crowd_ = by_a_crowd(subject_, options_.connections);
     if (Server* const server = subject_.server()) pipeline_ = pipelined(*server);
@@ -200,58 +190,83 @@ class Measurement {
     left_out_.push_back(what + ": " + why);
   }
 
-  // Many processes that start at once in a cluster that nobody has used.
-  Json herd() {
-    subject_.clear();
-    const Configuration configuration = configuration_of(static_cast<WorkerId>(options_.herd));
-    std::vector<std::shared_ptr<Store>> stores(options_.herd);
-    std::vector<AcquireRequest> requests;
-    for (auto& store : stores) {
-      store = subject_.open();
-      requests.push_back(acquisition(subject_.cluster(), configuration));
-    }
-    std::vector<WorkerId> granted(options_.herd, -1);
-    std::vector<std::string> failures(options_.herd);
-    std::vector<double> latencies_us(options_.herd);
-    std::latch start{static_cast<std::ptrdiff_t>(options_.herd) + 1};
-    std::vector<std::thread> threads;
-    const auto ask = [&](std::size_t index) {
-      start.arrive_and_wait();
-      const auto began = steady_clock::now();
-      try {
-        granted[index] = stores[index]->acquire(requests[index], bench_timeout).worker_id;
-      } catch (const Error& error) {
-        failures[index] = name(error.error_code());
-      }
-      latencies_us[index] = 1e6 * seconds_since(began);
-    };
+  // Nothing if there cannot be so many, which is said.
+  template <class Work>
+  Json unless_refused(const std::string& what, Work work) {
     try {
-      while (threads.size() < options_.herd) threads.emplace_back(ask, threads.size());
-    } catch (const std::system_error&) {  // no more threads are allowed
-      start.count_down(static_cast<std::ptrdiff_t>(options_.herd + 1 - threads.size()));
-      for (std::thread& thread : threads) thread.join();
-      throw;
+      return work();
+    } catch (const TooMany& error) {
+      leave_out(what, error.what());
+      return nullptr;
     }
-    start.arrive_and_wait();
-    const auto began = steady_clock::now();
-    for (std::thread& thread : threads) thread.join();
-    const double seconds = seconds_since(began);
+  }
 
-    std::set<WorkerId> different;
-    std::size_t grants = 0;
-    std::map<std::string, int> failed;
-    for (std::size_t index = 0; index < options_.herd; ++index) {
-      if (granted[index] >= 0) {
-        ++grants;
-        different.insert(granted[index]);
-      } else {
-        ++failed[failures[index]];
-      }
+  // Many processes that start at once in a cluster that nobody has used, beside as many that do the
+  // least they can.
+  Json herd() {
+    if (!subject_.is_for_processes()) return nullptr;
+    subject_.resize_floor(1);
+    std::vector<Start> starts;
+    std::vector<double> seconds;
+    std::vector<double> floors_seconds;
+    std::vector<double> latencies_us;
+    // Many processes are slow where they disturb each other: the rest is to be measured, too.
+    const auto end = steady_clock::now() + options_.time / 4;
+    const auto rounds = static_cast<std::size_t>(options_.rounds);
+    while (starts.size() < rounds && (starts.empty() || steady_clock::now() < end)) {
+      auto floor = start_processes(subject_, options_.herd, Deed::first_contact, limit_);
+      if (!floor) break;
+      subject_.clear();
+      auto start = start_processes(subject_, options_.herd, Deed::acquire, limit_);
+      if (!start) break;
+      check_floor(*floor);
+      seconds.push_back(start->seconds);
+      floors_seconds.push_back(floor->seconds);
+      for (const Outcome& outcome : start->outcomes) latencies_us.push_back(outcome.latency_us);
+      starts.push_back(std::move(*start));
     }
     subject_.clear();
-    return {{"callers", options_.herd}, {"seconds", seconds},
-            {"granted", grants},        {"duplicates", grants - different.size()},
-            {"failed", Json(failed)},   {"latency_us", latency(latencies_us)}};
+    if (starts.empty()) {
+      leave_out("herd", limit_.reason());
+      return nullptr;
+    }
+    if (starts.size() < rounds) {
+      leave_out("herd, after " + std::to_string(starts.size()) + " rounds",
+                limit_.reached() ? limit_.reason() : "a quarter of the time was over (--seconds)");
+    }
+    Json json{{"processes", options_.herd},
+              {"rounds", starts.size()},
+              {"seconds", spread(seconds)},
+              {"floor_seconds", spread(floors_seconds)},
+              {"ratio", spread(ratios(seconds, floors_seconds))}};
+    json.update(summary(starts));
+    json["latency_us"] = latency(latencies_us);
+    return json;
+  }
+
+  static void check_floor(const Start& floor) {
+    for (const Outcome& outcome : floor.outcomes) {
+      if (!outcome.failure.empty()) {
+        throw TooMany("a process of the floor failed: " + outcome.message);
+      }
+    }
+  }
+
+  // Many connections of one process that ask at once in a cluster that nobody has used.
+  Json crowd() {
+    if (limit_.reached()) {
+      leave_out("crowd", limit_.reason());
+      return nullptr;
+    }
+    subject_.clear();
+    const Start start = start_threads(subject_, options_.crowd);
+    std::vector<double> latencies_us;
+    for (const Outcome& outcome : start.outcomes) latencies_us.push_back(outcome.latency_us);
+    subject_.clear();
+    Json json{{"connections", options_.crowd}, {"seconds", start.seconds}};
+    json.update(summary({start}));
+    json["latency_us"] = latency(latencies_us);
+    return json;
   }
 
   static double resident_bytes() {
@@ -296,14 +311,14 @@ class Measurement {
     for (int round = 0; round < options_.rounds && !limit_.reached(); ++round) {
       subject_.clear();
       const auto store = subject_.open();
-      const AcquireRequest request = acquisition(subject_.cluster(), configuration_of(size));
+      const AcquireRequest request = acquisition(subject_.cluster(), scratch_configuration(size));
       const auto began = steady_clock::now();
       store->acquire(request, bench_timeout);
       latencies_us.push_back(1e6 * seconds_since(began));
       Server* const server = subject_.server();
       if (server == nullptr) continue;
       subject_.clear();
-      const AcquireRequest another = acquisition(subject_.cluster(), configuration_of(size));
+      const AcquireRequest another = acquisition(subject_.cluster(), scratch_configuration(size));
       cpus_us.push_back(server->cpu_us(
           1, [&](Store& each, std::size_t) { each.acquire(another, bench_timeout); }));
     }

@@ -18,6 +18,7 @@ struct BenchOptions {
   std::size_t operations = 1000;
   std::size_t connections = 50;
   std::size_t herd = 1000;
+  std::size_t crowd = 1000;
   std::chrono::seconds time{60};
 };
 
@@ -44,8 +45,9 @@ class Limit {
 void block_limit_signals();
 
 /// Measures everything that is asked for, as far as the time allows. The result has "herd",
-/// "many_leases", "pools", "results" and "left_out".
+/// "crowd", "many_leases", "pools", "results" and "left_out".
 /// Errors: those of the store; std::runtime_error for an outcome that is not the one expected.
+/// Precondition: this process has no other threads.
 Json measure(Subject& subject, const BenchOptions& options, Limit& limit);
 
 }  // namespace workerid::cli

@@ -83,7 +83,7 @@ class Dictation final : public RedisConnection {
  public:
   RedisReply command(const Words& words, milliseconds) override {
     if (answer_ == nullptr) {
-      words_ = words;
+      if (words_.empty()) words_ = words;
       throw Error(ErrorCode::unavailable, "only written down");
     }
     // Further commands are about something else than the lease.
@@ -227,6 +227,17 @@ class RedisSubject final : public Subject, private Server {
 
   std::unique_ptr<Floor> open_floor() override {
     return std::make_unique<RedisFloor>(url_, floor_words_);
+  }
+
+  // Connects; before that is done the server has answered PING, or AUTH where there is a password.
+  std::shared_ptr<void> make_first_contact() override { return std::make_shared<Link>(url_); }
+
+  std::optional<std::size_t> connections_left() override {
+    const std::string info = link_->ask<std::string>({"INFO", "clients"});
+    const std::string most = fact(info, "maxclients");
+    if (most == "unknown") return std::nullopt;
+    const double left = std::stod(most) - figure(info, "connected_clients");
+    return left < 0 ? 0 : static_cast<std::size_t>(left);
   }
 
  private:

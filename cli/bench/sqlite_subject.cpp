@@ -155,6 +155,16 @@ class SqliteSubject final : public Subject {
     return std::make_unique<SqliteFloor>(file("-floor"));
   }
 
+  // Opens the file as the store's is opened, and reads.
+  std::shared_ptr<void> make_first_contact() override {
+    auto connection = std::make_shared<Connection>(file("-floor"));
+    connection->run("SELECT changes FROM floor LIMIT 1");
+    return connection;
+  }
+
+  // The database, its log and the log's index.
+  std::size_t files_per_store() const noexcept override { return 3; }
+
  private:
   fs::path file(const std::string& end) const { return directory_ / (scratch_ + end + ".db"); }
 

@@ -24,6 +24,10 @@ class MemorySubject final : public Subject {
     for (std::size_t number = 0; number < count; ++number) call(*store_, number);
   }
 
+  bool is_for_processes() const noexcept override { return false; }
+  std::shared_ptr<void> make_first_contact() override { return nullptr; }
+  std::size_t files_per_store() const noexcept override { return 0; }
+
  private:
   std::shared_ptr<Store> store_ = open_memory_store();
 };
@@ -37,6 +41,14 @@ std::string scratch_name() {
 }
 
 }  // namespace
+
+Configuration scratch_configuration(WorkerId pool) {
+  return {.min_worker_id = 1,
+          .max_worker_id = pool,
+          .lease_time = std::chrono::hours{24},
+          .reuse_delay = std::chrono::milliseconds{0},
+          .cool_down = std::chrono::milliseconds{0}};
+}
 
 AcquireRequest acquisition(const std::string& cluster, const Configuration& configuration) {
   return {.cluster = cluster,

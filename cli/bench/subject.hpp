@@ -89,11 +89,28 @@ class Subject {
   /// A new connection to the floor; nothing if this kind of store has none.
   virtual std::unique_ptr<Floor> open_floor() { return nullptr; }
 
+  /// Whether processes can share this kind of store. False: `make_first_contact` is of no use.
+  virtual bool is_for_processes() const noexcept { return true; }
+
+  /// The least that a new process does which uses this kind of store; what it then has open ends with
+  /// the object that is returned. Called in a process made by fork(2).
+  virtual std::shared_ptr<void> make_first_contact() = 0;
+
+  /// How many more connections the server takes; nothing if none tells.
+  virtual std::optional<std::size_t> connections_left() { return std::nullopt; }
+
+  /// How many files a store has open in its process.
+  virtual std::size_t files_per_store() const noexcept { return 1; }
+
  private:
   std::string name_;
   std::string cluster_;
   int clusters_ = 0;
 };
+
+/// The IDs from 1 to `pool`, which come back as soon as they are released, with leases that do not end
+/// meanwhile.
+Configuration scratch_configuration(WorkerId pool);
 
 /// An acquisition as a process makes it that uses the cluster for the first time.
 AcquireRequest acquisition(const std::string& cluster, const Configuration& configuration);

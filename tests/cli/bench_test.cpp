@@ -9,7 +9,10 @@
 #include <csignal>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <iterator>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace workerid::tests {
@@ -19,9 +22,10 @@ using Words = std::vector<std::string>;
 
 // A bench of a few operations, and more options.
 Words bench(const std::string& store, Words more = {}) {
-  Words words{"bench", "--store",       store, "--pool", "8",   "--pool",    "32", "--fill",
-              "0",     "--fill",        "50",  "--fill", "100", "--rounds",  "2",  "--operations",
-              "16",    "--connections", "2",   "--herd", "8",   "--seconds", "600"};
+  Words words{"bench", "--store",       store, "--pool", "8",   "--pool",   "32", "--fill",
+              "0",     "--fill",        "50",  "--fill", "100", "--rounds", "2",  "--operations",
+              "16",    "--connections", "2",   "--herd", "8",   "--crowd",  "8",  "--seconds",
+              "600"};
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
@@ -33,6 +37,21 @@ nlohmann::json result_of_bench(const std::string& store) {
   return nlohmann::json::parse(result.output);
 }
 
+// Two rounds of eight processes, each with a worker ID of its own.
+void expect_a_good_herd(const nlohmann::json& herd) {
+  EXPECT_EQ(herd.at("processes"), 8);
+  EXPECT_EQ(herd.at("rounds"), 2);
+  EXPECT_EQ(herd.at("granted"), 16);
+  EXPECT_EQ(herd.at("duplicates"), 0);
+  EXPECT_EQ(herd.at("failed"), nlohmann::json::object());
+  EXPECT_TRUE(herd.at("first_failure").is_null());
+  EXPECT_EQ(herd.at("latency_us").at("samples"), 16);
+  for (const char* const figure : {"seconds", "floor_seconds", "ratio"}) {
+    EXPECT_GT(herd.at(figure).at("min"), 0) << figure;
+    EXPECT_LE(herd.at(figure).at("median"), herd.at(figure).at("max")) << figure;
+  }
+}
+
 // Every figure of every combination that was asked for: those of the floor and of a server where there
 // is one.
 void expect_every_figure(const nlohmann::json& found, bool has_floor, bool has_server) {
@@ -40,9 +59,13 @@ void expect_every_figure(const nlohmann::json& found, bool has_floor, bool has_s
     EXPECT_TRUE(found.at("environment").contains(fact)) << fact;
   }
   EXPECT_EQ(found.at("left_out"), nlohmann::json::array());
-  EXPECT_EQ(found.at("herd").at("granted"), 8);
-  EXPECT_EQ(found.at("herd").at("duplicates"), 0);
-  EXPECT_EQ(found.at("herd").at("failed"), nlohmann::json::object());
+  EXPECT_EQ(found.at("herd").is_object(), has_floor);
+  if (has_floor) expect_a_good_herd(found.at("herd"));
+  EXPECT_EQ(found.at("crowd").at("connections"), 8);
+  EXPECT_EQ(found.at("crowd").at("granted"), 8);
+  EXPECT_EQ(found.at("crowd").at("duplicates"), 0);
+  EXPECT_EQ(found.at("crowd").at("failed"), nlohmann::json::object());
+  EXPECT_EQ(found.at("crowd").at("latency_us").at("samples"), 8);
   EXPECT_EQ(found.at("many_leases").at("leases"), 8);
   ASSERT_EQ(found.at("pools").size(), 2U);
   for (const auto& pool : found.at("pools")) {
@@ -113,11 +136,14 @@ TEST(Bench, MeasuresMemory) {
 }
 
 TEST(Bench, PrintsATableForPeople) {
-  const Result result = Tool{"unused"}(bench("memory:"));
+  const TemporaryDirectory directory;
+  const Result result = Tool{"unused"}(bench((directory.path() / "leases.db").string()));
   EXPECT_EQ(result.status, (ExitStatus{0, 0})) << result.errors;
   for (const char* const words :
-       {"\nherd: 8 at once", " 0 duplicates", "\none process with 8 leases", "\nPOOL  FILL",
-        "\n8     0 %    acquire", "\n32    100 %  refused", "\n32    50 %   release"}) {
+       {"\nherd: 8 processes, ", " times the floor, rounds: 2, 16 granted, 0 duplicates\n",
+        "\ncrowd: 8 connections of one process ", " s, 8 granted, 0 duplicates\n",
+        "\none process with 8 leases", "\nPOOL  FILL", "\n8     0 %    acquire",
+        "\n32    100 %  refused", "\n32    50 %   release"}) {
     EXPECT_NE(result.output.find(words), std::string::npos) << words << "\n" << result.output;
   }
 }
@@ -125,12 +151,13 @@ TEST(Bench, PrintsATableForPeople) {
 TEST(Bench, SaysWhatItLeavesOut) {
   const TemporaryDirectory directory;
   const std::string file = (directory.path() / "leases.db").string();
-  const nlohmann::json found = Tool{file}.json(
-      {"bench", "--pool", "1048576", "--fill", "100", "--seconds", "1", "--herd", "0"});
+  const nlohmann::json found = Tool{file}.json({"bench", "--pool", "1048576", "--fill", "100",
+                                                "--seconds", "1", "--herd", "0", "--crowd", "0"});
   EXPECT_EQ(found.at("left_out"),
             nlohmann::json::array({"pool 1048576, 100 %: the time was over (--seconds)"}));
   EXPECT_EQ(found.at("results"), nlohmann::json::array());
   EXPECT_TRUE(found.at("herd").is_null());
+  EXPECT_TRUE(found.at("crowd").is_null());
   EXPECT_EQ(files_in(directory.path()), Words{});
 }
 
@@ -144,6 +171,7 @@ TEST(Bench, RefusesWhatCannotBe) {
       {{"--operations", "0"}, "--operations"},
       {{"--connections", "0"}, "--connections"},
       {{"--herd", "-1"}, "--herd"},
+      {{"--crowd", "20001"}, "--crowd"},
       {{"--seconds", "0"}, "--seconds"},
       {{"--cluster", "shop"}, "--cluster"},
       {{"--store", "/nowhere/at/all/leases.db"}, "/nowhere/at/all is no directory"},
@@ -172,7 +200,7 @@ TEST(Bench, AServerThatIsNotThereIsUnavailable) {
 template <typename Condition>
 void interrupt(const std::string& store, Condition has_begun) {
   Process process(Tool::words({"bench", "--store", store, "--seconds", "1000", "--rounds", "1000",
-                               "--herd", "0", "--output", "json"}));
+                               "--herd", "0", "--crowd", "0", "--output", "json"}));
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{60};
   while (!has_begun()) ASSERT_LT(std::chrono::steady_clock::now(), end) << process.errors();
   process.signal(SIGINT);
@@ -192,6 +220,113 @@ TEST(Bench, AnInterruptedOneLeavesNoFile) {
   interrupt((directory.path() / "leases.db").string(),
             [&] { return !files_in(directory.path()).empty(); });
   EXPECT_EQ(files_in(directory.path()), Words{});
+}
+
+TEST(Bench, SaysWhatToRaiseForSoManyConnections) {
+  const RedisServer server({"--maxclients", "50"});
+  const Words words{"bench", "--store",  server.url(), "--pool",       "8",   "--fill",
+                    "0",     "--herd",   "100",        "--crowd",      "100", "--rounds",
+                    "1",     "--output", "json",       "--operations", "1",   "--connections",
+                    "1"};
+  const Result result = Tool{"unused"}(words);
+  ASSERT_EQ(result.status, (ExitStatus{0, 0})) << result.errors;
+  const nlohmann::json found = nlohmann::json::parse(result.output);
+  ASSERT_EQ(found.at("left_out").size(), 2U) << found.at("left_out");
+  for (const auto& [index, what] : {std::pair{0, "herd: "}, {1, "crowd: "}}) {
+    const auto line = found.at("left_out").at(static_cast<std::size_t>(index)).get<std::string>();
+    EXPECT_EQ(line.find(what), 0U) << line;
+    EXPECT_NE(line.find("it needs 100 connections"), std::string::npos) << line;
+    EXPECT_NE(line.find("raise its maxclients"), std::string::npos) << line;
+  }
+  EXPECT_TRUE(found.at("herd").is_null());
+  EXPECT_TRUE(found.at("crowd").is_null());
+  EXPECT_EQ(found.at("results").size(), 1U);
+  EXPECT_EQ(server.cli({"DBSIZE"}), "0");
+}
+
+TEST(Bench, SaysWhatToRaiseForSoManyFiles) {
+  const TemporaryDirectory directory;
+  const std::string file = (directory.path() / "leases.db").string();
+  Process process({"sh",
+                   "-c",
+                   "ulimit -n 200; exec \"$@\"",
+                   "sh",
+                   WORKERID_TOOL_PATH,
+                   "bench",
+                   "--store",
+                   file,
+                   "--pool",
+                   "8",
+                   "--fill",
+                   "0",
+                   "--herd",
+                   "0",
+                   "--crowd",
+                   "1000",
+                   "--rounds",
+                   "1",
+                   "--operations",
+                   "1",
+                   "--connections",
+                   "1"});
+  const Result result = result_of(process);
+  ASSERT_EQ(result.status, (ExitStatus{0, 0})) << result.errors;
+  EXPECT_NE(result.output.find("left out: crowd: it needs 3064 open files, and this process may "
+                               "have 200; raise it (ulimit -n)\n"),
+            std::string::npos)
+      << result.output;
+}
+
+// The processes that `parent` has started and that are there.
+std::vector<pid_t> children_of(pid_t parent) {
+  const std::string name = std::to_string(parent);
+  std::istringstream pids{read_file("/proc/" + name + "/task/" + name + "/children")};
+  return {std::istream_iterator<pid_t>{pids}, {}};
+}
+
+// What has ended but was not waited for counts as gone: that is for whoever adopted it.
+bool is_gone(pid_t pid) {
+  const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+  const std::size_t name_end = stat.rfind(')');
+  return name_end == std::string::npos || stat.at(name_end + 2) == 'Z';
+}
+
+// A bench whose herd has begun, and one of it.
+class BenchOfAHerd : public testing::Test {
+ protected:
+  BenchOfAHerd() {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+    while (herd.size() < 2 && std::chrono::steady_clock::now() < end) {
+      herd = children_of(bench.pid());
+    }
+  }
+
+  const RedisServer server;
+  Process bench{Tool::words({"bench", "--store", server.url(), "--herd", "100", "--rounds", "1000",
+                             "--seconds", "1000", "--output", "json"})};
+  std::vector<pid_t> herd;
+};
+
+TEST_F(BenchOfAHerd, LeavesNobodyWhenItIsInterrupted) {
+  ASSERT_GE(herd.size(), 2U) << bench.errors();
+  bench.signal(SIGINT);
+  EXPECT_EQ(bench.wait(), (ExitStatus{128 + SIGINT, 0})) << bench.errors();
+  for (const pid_t pid : herd) EXPECT_TRUE(is_gone(pid)) << pid;
+  const auto left_out = nlohmann::json::parse(bench.output()).at("left_out");
+  EXPECT_NE(left_out.dump().find("it was interrupted"), std::string::npos) << left_out;
+  EXPECT_EQ(server.cli({"DBSIZE"}), "0");
+}
+
+TEST_F(BenchOfAHerd, LeavesNobodyWhenItIsKilled) {
+  ASSERT_GE(herd.size(), 2U) << bench.errors();
+  bench.signal(SIGKILL);
+  EXPECT_EQ(bench.wait(), (ExitStatus{0, SIGKILL}));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+  for (const pid_t pid : herd) {
+    while (!is_gone(pid) && std::chrono::steady_clock::now() < end) {
+    }
+    EXPECT_TRUE(is_gone(pid)) << pid;
+  }
 }
 
 }  // namespace

@@ -5,12 +5,20 @@
 #include "stores/redis/connection_pool.hpp"
 #include "support/expect_error.hpp"
 #include "support/redis_server.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <future>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace workerid::tests {
@@ -192,6 +200,71 @@ TEST(RedisConnection, NobodyListeningChangesNothing) {
   ConnectionPool local(parse_redis_url("unix:///nonexistent/redis.sock"));
   expect_error_naming(
       ErrorCode::unavailable, [&] { command(local, {"GET"}); }, "No such file");
+}
+
+// A server on a local socket that has no room for more who wait, until it takes them all.
+class LocalServer {
+ public:
+  LocalServer() : listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    path_.copy(address_.sun_path, sizeof address_.sun_path - 1);
+    if (::bind(listener_, generic_address(), sizeof address_) != 0 || ::listen(listener_, 0) != 0) {
+      throw std::system_error(errno, std::generic_category(), "listen");
+    }
+    while (true) {
+      waiting_.push_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      if (::connect(waiting_.back(), generic_address(), sizeof address_) != 0) return;
+    }
+  }
+  LocalServer(const LocalServer&) = delete;
+  LocalServer& operator=(const LocalServer&) = delete;
+
+  ~LocalServer() {
+    ::shutdown(listener_, SHUT_RDWR);  // ends accept(2)
+    if (thread_.joinable()) thread_.join();
+    ::close(listener_);
+    for (const int descriptor : waiting_) ::close(descriptor);
+  }
+
+  std::string url() const { return "unix://" + path_; }
+
+  // Those that wait have closed before their commands are read.
+  void take_all() {
+    for (const int descriptor : std::exchange(waiting_, {})) ::close(descriptor);
+    thread_ = std::thread([this] {
+      while (true) {
+        const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        if (descriptor < 0) return;
+        Peer peer(descriptor);
+        peer.answer(pong);
+        peer.answer("+OK\r\n");
+        peer.wait_until_closed();
+      }
+    });
+  }
+
+ private:
+  const sockaddr* generic_address() const { return reinterpret_cast<const sockaddr*>(&address_); }
+
+  TemporaryDirectory directory_;
+  std::string path_ = (directory_.path() / "server.sock").string();
+  sockaddr_un address_{.sun_family = AF_UNIX, .sun_path = {}};
+  int listener_;
+  std::vector<int> waiting_;
+  std::thread thread_;
+};
+
+// A local socket is refused at once where one of the network would wait, unless it blocks.
+TEST(RedisConnection, WaitsForAPlaceAtALocalServer) {
+  LocalServer server;
+  {
+    ConnectionPool pool(parse_redis_url(server.url()));
+    expect_error_naming(
+        ErrorCode::unavailable, [&] { command(pool, {"GET"}, 50ms); }, "no answer in time");
+  }
+  ConnectionPool pool(parse_redis_url(server.url()));
+  auto reply = std::async(std::launch::async, [&] { return command(pool, {"GET"}); });
+  server.take_all();
+  EXPECT_EQ(reply.get(), RedisReply{std::string{"OK"}});
 }
 
 TEST(RedisConnection, UnknownHostIsNamed) {

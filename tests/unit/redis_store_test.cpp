@@ -3,6 +3,7 @@
 // What the store sends over a connection, and what it makes of the answers.
 #include "stores/redis/packed.hpp"
 #include "stores/redis/scripts.hpp"
+#include "stores/redis/sha1.hpp"
 #include "support/expect_error.hpp"
 
 #include <workerid/redis_store.hpp>
@@ -44,6 +45,11 @@ class ScriptedConnection final : public RedisConnection {
       marks.push_back(words);
       return {RedisReply::Nil{}};
     }
+    if (words.size() > 1 &&
+        words[1] == detail::redis::sha1_hex("return 1 -- workerid knows the cluster c")) {
+      ++questions;
+      return marked ? whole(1) : error("NOSCRIPT No matching script. Please use EVAL.");
+    }
     commands.push_back(words);
     timeouts.push_back(timeout);
     RedisReply reply = std::move(replies.front());
@@ -55,6 +61,8 @@ class ScriptedConnection final : public RedisConnection {
   std::deque<RedisReply> replies;
   std::vector<Words> commands;
   std::vector<Words> marks;
+  int questions = 0;  // whether the server has the mark of "c"
+  bool marked = false;
   std::vector<std::chrono::milliseconds> timeouts;
 };
 
@@ -119,6 +127,46 @@ TEST_F(RedisStoreTest, MarksTheClusterOnceInAFifthOfTheLease) {
   EXPECT_EQ(connection->marks,
             (std::vector<Words>{{"EVAL", "return 1 -- workerid knows the cluster c", "1",
                                  "{workerid:c}:cluster"}}));
+}
+
+// A process that starts after others has nothing to mark, and waits for nothing more.
+TEST_F(RedisStoreTest, LeavesAMarkAloneThatIsThere) {
+  connection->marked = true;
+  answer(granted);
+  acquire();
+  answer(granted);
+  renew();
+  EXPECT_EQ(connection->questions, 1);
+  EXPECT_EQ(connection->marks, std::vector<Words>{});
+}
+
+TEST_F(RedisStoreTest, MarksWhatItFindsUnmarked) {
+  answer(granted);
+  acquire();
+  answer(granted);
+  acquire();
+  EXPECT_EQ(connection->questions, 1);
+  EXPECT_EQ(connection->marks.size(), 1U);
+}
+
+// The mark says that something was granted.
+TEST_F(RedisStoreTest, MarksNothingWhenItIsRefused) {
+  answer(array({text("token_used_up")}));
+  expect_error(ErrorCode::invalid_token, [&] { acquire(); });
+  EXPECT_EQ(connection->marks, std::vector<Words>{});
+}
+
+// FIPS 180-4's examples, and what Redis itself says.
+TEST(Sha1, IsThatOfEveryone) {
+  using detail::redis::sha1_hex;
+  EXPECT_EQ(sha1_hex(""), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+  EXPECT_EQ(sha1_hex("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+  EXPECT_EQ(sha1_hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+  EXPECT_EQ(sha1_hex(std::string(1'000'000, 'a')), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
+  for (const auto& script : {detail::redis::acquire_script, detail::redis::renew_script}) {
+    EXPECT_EQ(sha1_hex(script.text), script.sha1);
+  }
 }
 
 TEST_F(RedisStoreTest, AsksTheScriptCacheForAClusterThatIsNotThere) {

@@ -7,6 +7,7 @@
 #include "stores/redis/scripts.hpp"
 #include "stores/redis/sentinel_connection.hpp"
 #include "stores/redis/server_error.hpp"
+#include "stores/redis/sha1.hpp"
 #include "stores/stored_values.hpp"
 
 #include <workerid/redis_store.hpp>
@@ -284,9 +285,11 @@ class RedisStore final : public Store {
                 request.instance,      request.owner,         flags(request)};
     // Asked twice where the server does not know the cluster, and more often while it restarts.
     for (int tries = 0; tries < 4; ++tries) {
-      const Answer answer =
-          run(detail::redis::acquire_script, request.cluster, words, Keep::on_replicas, deadline);
-      if (answer.grant()) return noted(*answer.grant(), request.cluster, deadline);
+      const auto [answer, marked] = ask_to_acquire(request.cluster, words, deadline);
+      if (answer.grant()) {
+        if (marked) return noted_by_others(*answer.grant(), request.cluster);
+        return noted(*answer.grant(), request.cluster, deadline);
+      }
       if (answer.word() != "unknown_cluster") refuse_acquisition(answer, request);
       if (tries > 0) words.pop_back();
       words.push_back(is_marked(request.cluster, answer.text(1), deadline) ? "seen"
@@ -622,18 +625,60 @@ class RedisStore final : public Store {
     return answer_in(run_all(script, std::move(commands), keep, deadline).front());
   }
 
+  struct Acquired {
+    Answer answer;
+    bool marked = false;  // As far as was asked.
+  };
+
+  // Asks in the same write whether the server has the cluster's mark: where others came before it has,
+  // and a process that starts need not wait for another answer.
+  Acquired ask_to_acquire(const std::string& cluster, const Words& arguments, Deadline deadline) {
+    std::vector<Words> commands{script_words(detail::redis::acquire_script, cluster, arguments)};
+    if (is_mark_due(cluster)) {
+      commands.push_back(mark_question(cluster, detail::redis::sha1_hex(mark(cluster))));
+    }
+    std::vector<Reply> replies = send_all(commands, Keep::on_replicas, deadline);
+    const auto* mark_reply = replies.size() > 1 ? std::get_if<RedisReply>(&replies[1]) : nullptr;
+    const bool marked = mark_reply != nullptr && *mark_reply == RedisReply{std::int64_t{1}};
+    commands.resize(1);
+    replies.resize(1);
+    if (!unknown_script_in(replies).empty()) {
+      commands.front()[0] = "EVAL";
+      commands.front()[1] = detail::redis::acquire_script.text;
+      replies = send_all(commands, Keep::on_replicas, deadline);
+    }
+    return {answer_in(replies.front()), marked};
+  }
+
   // A script that does nothing. In the server's script cache, which FLUSHALL and eviction leave alone
   // and a restart empties, it says that the cluster was used in this life of the server (G7).
   static std::string mark(const std::string& cluster) {
     return "return 1 -- workerid knows the cluster " + cluster;
   }
 
+  static Words mark_question(const std::string& cluster, const std::string& mark_sha1) {
+    return {"EVALSHA", mark_sha1, "1", keys(cluster).front()};
+  }
+
   bool is_marked(const std::string& cluster, const std::string& mark_sha1, Deadline deadline) {
-    const RedisReply reply = send({"EVALSHA", mark_sha1, "1", keys(cluster).front()}, deadline);
+    const RedisReply reply = send(mark_question(cluster, mark_sha1), deadline);
     const auto* error = error_in(reply);
     if (error == nullptr) return true;
     if (detail::redis::is_unknown_script(error->text)) return false;
     throw detail::redis::server_error(description(), error->text);
+  }
+
+  bool is_mark_due(const std::string& cluster) {
+    const std::lock_guard lock(mutex_);
+    const auto due = mark_due_.find(cluster);
+    return due == mark_due_.end() || steady_clock::now() >= due->second;
+  }
+
+  // The grant; the cluster was found marked behind it.
+  Grant noted_by_others(const Grant& grant, const std::string& cluster) {
+    const std::lock_guard lock(mutex_);
+    mark_due_[cluster] = steady_clock::now() + grant.lease_time / 5;
+    return grant;
   }
 
   // The grant; marks the cluster at the first renewal after each fifth of the lease time. A server that

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <future>
 #include <memory>
 #include <netdb.h>
@@ -13,6 +14,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <system_error>
 #include <thread>
@@ -137,20 +139,41 @@ void finish_connecting(int descriptor, Deadline deadline) {
   if (error != 0) fail(error);
 }
 
+void connect_over_network(int descriptor, const Address& address, Deadline deadline) {
+  const int on = 1;
+  ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address.storage);
+  if (::connect(descriptor, generic, address.length) == 0) return;
+  if (errno != EINPROGRESS && errno != EINTR) fail(errno);
+  finish_connecting(descriptor, deadline);
+}
+
+// When more want to connect than the server's backlog has room for, a local socket that does not block
+// is refused at once, and there is nothing to poll for: so it blocks until it is connected.
+void connect_locally(int descriptor, const Address& address, Deadline deadline) {
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address.storage);
+  while (true) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    if (left <= milliseconds::zero()) throw ConnectionFailure("no answer in time");
+    const timeval time{.tv_sec = left.count() / 1000, .tv_usec = left.count() % 1000 * 1000};
+    if (::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) != 0) fail(errno);
+    if (::connect(descriptor, generic, address.length) == 0) break;
+    if (errno != EINTR && errno != EAGAIN) fail(errno);
+  }
+  if (::fcntl(descriptor, F_SETFL, O_NONBLOCK) != 0) fail(errno);
+}
+
 int connect_to(const Address& address, Deadline deadline) {
-  const int descriptor =
-      ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const bool local = address.storage.ss_family == AF_UNIX;
+  const int descriptor = ::socket(address.storage.ss_family,
+                                  SOCK_STREAM | SOCK_CLOEXEC | (local ? 0 : SOCK_NONBLOCK), 0);
   if (descriptor < 0) fail(errno);
   try {
-    if (address.storage.ss_family != AF_UNIX) {
-      const int on = 1;
-      ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      ::setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    }
-    const auto* generic = reinterpret_cast<const sockaddr*>(&address.storage);
-    if (::connect(descriptor, generic, address.length) != 0) {
-      if (errno != EINPROGRESS && errno != EINTR) fail(errno);
-      finish_connecting(descriptor, deadline);
+    if (local) {
+      connect_locally(descriptor, address, deadline);
+    } else {
+      connect_over_network(descriptor, address, deadline);
     }
   } catch (...) {
     ::close(descriptor);
