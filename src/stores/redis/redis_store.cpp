@@ -633,7 +633,8 @@ class RedisStore final : public Store {
   // Asks in the same write whether the server has the cluster's mark: where others came before it has,
   // and a process that starts need not wait for another answer.
   Acquired ask_to_acquire(const std::string& cluster, const Words& arguments, Deadline deadline) {
-    std::vector<Words> commands{script_words(detail::redis::acquire_script, cluster, arguments)};
+    std::vector<Words> commands;
+    commands.push_back(script_words(detail::redis::acquire_script, cluster, arguments));
     if (is_mark_due(cluster)) {
       commands.push_back(mark_question(cluster, detail::redis::sha1_hex(mark(cluster))));
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Internal: SHA-1, the name by which a Redis server knows a script. Not for secrets. (OpenSSL's would
-// read its configuration first, which takes longer than an acquisition.)
+// Internal: SHA-1, the name by which a Redis server knows a script. Not for secrets.
 #pragma once
 
 #include <string>
