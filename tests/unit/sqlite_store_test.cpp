@@ -9,9 +9,11 @@
 #include "support/forked_process.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <variant>
@@ -49,6 +51,47 @@ mode_t permissions(const std::filesystem::path& path) {
   struct stat status {};
   EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
   return status.st_mode & 0777U;
+}
+
+// Counts the steps of SQLite's machine, by statements of connections that are opened from now on.
+std::atomic<int> steps = 0;
+
+int count_steps(sqlite3* connection, char**, const sqlite3_api_routines*) {
+  const auto add = [](unsigned, void*, void* statement, void*) {
+    steps +=
+        sqlite3_stmt_status(static_cast<sqlite3_stmt*>(statement), SQLITE_STMTSTATUS_VM_STEP, 1);
+    return 0;
+  };
+  return sqlite3_trace_v2(connection, SQLITE_TRACE_PROFILE, add, nullptr);
+}
+
+// An operation that looks at every record would take more.
+TEST_F(SqliteStore, OperationsTakeAsManyStepsInAnyPool) {
+  ASSERT_EQ(sqlite3_auto_extension(reinterpret_cast<void (*)()>(&count_steps)), SQLITE_OK);
+  const auto steps_of = [](const auto& operation) {
+    steps = 0;
+    operation();
+    return steps.load();
+  };
+  std::vector<std::vector<int>> counts;
+  for (const WorkerId size : {WorkerId{8}, WorkerId{128}}) {
+    path = directory.path() / (std::to_string(size) + ".db");
+    configuration = {1, size, 10min, 5min, 0ms};
+    const auto store = open();
+    for (WorkerId count = 2; count < size; ++count) acquire(*store);
+    AcquireRequest held = request();
+    const Grant grant = store->acquire(held, timeout);
+    std::vector<int>& each = counts.emplace_back();
+    each.push_back(steps_of([&] { acquire(*store); }));
+    each.push_back(
+        steps_of([&] { expect_error(ErrorCode::no_available_id, [&] { acquire(*store); }); }));
+    each.push_back(steps_of([&] { renew(*store, grant.worker_id, held.token); }));
+    each.push_back(steps_of([&] { release(*store, grant.worker_id, held.token); }));
+    each.push_back(steps_of([&] { acquire(*store); }));
+  }
+  sqlite3_reset_auto_extension();
+  EXPECT_EQ(counts.at(0), counts.at(1));
+  EXPECT_GT(counts.at(0).at(0), 0);
 }
 
 TEST_F(SqliteStore, FileAndFolderAreForThisUserAlone) {

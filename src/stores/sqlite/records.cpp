@@ -59,7 +59,7 @@ Records::Records(Database& database)
       by_token_(database, select_record("AND token = ?2")),
       by_instance_(database, select_record("AND worker_id = (SELECT worker_id FROM instances"
                                            " WHERE cluster = ?1 AND instance = ?2)")),
-      longest_free_(database, select_record("AND worker_id BETWEEN ?2 AND ?3"
+      longest_free_(database, select_record("AND +worker_id BETWEEN ?2 AND ?3"
                                             " ORDER BY free_at_ms, worker_id LIMIT 1")),
       all_(database, select_record("ORDER BY worker_id")),
       names_(database, "SELECT cluster FROM clusters ORDER BY cluster"),
