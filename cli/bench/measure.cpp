@@ -11,12 +11,11 @@
 #include <array>
 #include <csignal>
 #include <ctime>
-#include <fstream>
+#include <malloc.h>
 #include <map>
 #include <numeric>
 #include <random>
 #include <stdexcept>
-#include <unistd.h>
 #include <utility>
 
 namespace workerid::cli {
@@ -269,12 +268,10 @@ class Measurement {
     return json;
   }
 
-  static double resident_bytes() {
-    std::ifstream pages{"/proc/self/statm"};
-    double all = 0;
-    double resident = 0;
-    pages >> all >> resident;
-    return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  // Not what is resident: room that was given back before would hide what is taken.
+  static double allocated_bytes() {
+    const auto allocator = ::mallinfo2();
+    return static_cast<double>(allocator.uordblks + allocator.hblkhd);
   }
 
   // One process that holds many leases, each of which renews itself.
@@ -286,11 +283,11 @@ class Measurement {
                         {.max_worker_id = static_cast<WorkerId>(count), .fresh = true}};
     std::vector<Lease> leases;
     leases.reserve(count);
-    const double before_bytes = resident_bytes();
+    const double before_bytes = allocated_bytes();
     const auto began = steady_clock::now();
     while (leases.size() < count && !limit_.reached()) leases.push_back(generator.lease());
     const double seconds = seconds_since(began);
-    const double bytes = resident_bytes() - before_bytes;
+    const double bytes = allocated_bytes() - before_bytes;
     const std::size_t held = leases.size();
     const auto ended = steady_clock::now();
     leases.clear();

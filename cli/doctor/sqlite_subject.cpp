@@ -142,8 +142,15 @@ class SqliteExamination {
 
   void read() {
     Reader reader{path_};
-    const std::string mode = reader.row("PRAGMA journal_mode").at(0);
-    findings_.push_back(judge_check(reader.row("PRAGMA quick_check(1)").at(0)));
+    std::string mode;
+    try {
+      mode = reader.row("PRAGMA journal_mode").at(0);
+      findings_.push_back(judge_check(reader.row("PRAGMA quick_check(1)").at(0)));
+    } catch (const Error& error) {
+      if (error.error_code() != ErrorCode::corrupt_record) throw;
+      findings_.push_back(judge_check(error.what()));  // not even the schema can be read
+      return;
+    }
     const std::string ours =
         reader.row("SELECT count(*) FROM sqlite_master WHERE name = 'machine'").at(0);
     if (ours == "0") return;  // connecting says whose it is

@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
 // No look at a lock that another process has is further from the next one.
-constexpr microseconds longest_pause{600};
+constexpr microseconds longest_pause{1500};
 
 constexpr int primary(int result) noexcept {
   return result & 0xff;
@@ -134,7 +134,7 @@ void Database::begin(Access access) {
 // waiting process would have to look: it could keep all others out. So turns end: after it, there is a
 // pause in which everyone who waits looks once.
 void Database::give_way() {
-  constexpr milliseconds turn{20};
+  constexpr milliseconds turn{30};
   BootTime now = BootClock::now();
   if (now - last_write_ended_ > longest_pause) {
     turn_began_ = now;
@@ -223,7 +223,7 @@ bool Database::wait(int attempts) {
   turn_began_ = BootClock::now();  // at the latest
   const nanoseconds left = deadline_ - turn_began_;
   if (left <= nanoseconds::zero()) return false;
-  const std::int64_t longest_us = 100 * std::min(attempts + 1, 4);
+  const std::int64_t longest_us = 300 * std::min(attempts + 1, 4);
   const microseconds pause{longest_us / 4 + static_cast<std::int64_t>(random_()) % longest_us};
   std::this_thread::sleep_for(std::min<nanoseconds>(left, pause));
   return true;
