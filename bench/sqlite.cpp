@@ -29,7 +29,7 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto timeout = 30s;
 
-// One row, one UPDATE, one transaction; journal mode and durability as in the store.
+// One row, one UPDATE, one transaction; pages, journal mode and durability as in the store.
 class Floor {
  public:
   explicit Floor(const std::filesystem::path& path) {
@@ -38,7 +38,7 @@ class Floor {
     check(sqlite3_open_v2(path.c_str(), &connection, flags, nullptr));
     connection_.reset(connection);
     check(sqlite3_exec(connection,
-                       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                       "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                        "CREATE TABLE floor (id INTEGER PRIMARY KEY, value INTEGER NOT NULL);"
                        "INSERT INTO floor VALUES (1, 0)",
                        nullptr, nullptr, nullptr));

@@ -177,8 +177,9 @@ BootTime LeaseControl::valid_until() const noexcept {
 }
 
 TimestampRange LeaseControl::expose_timestamps() {
-  if (!timestamps_exposed_ && !forked()) keeper_.expose_timestamps(*this);
-  return reserved();
+  // The mutex may have been locked when the process was forked.
+  const bool exposed = timestamps_exposed_ || (!forked() && keeper_.expose_timestamps(*this));
+  return exposed ? reserved() : TimestampRange{};
 }
 
 std::optional<Error> LeaseControl::loss() const {
@@ -396,8 +397,8 @@ std::optional<Error> Keeper::release(LeaseControl& lease,
   shared_->tell(lease);  // not held any more before the request is sent
   shared_->unschedule(lease);
   Shared::wake_waiting(lease);
-  // Looked at when it is not held any more: who is told of them from now on finds it so.
-  if (!last_timestamp_ms && !lease.timestamps_exposed_) {
+  const bool none_used = !last_timestamp_ms && !lease.timestamps_exposed_;  // and none will be
+  if (none_used) {
     last_timestamp_ms = std::max<std::int64_t>(0, machine.grant().reserved.first_ms - 1);
   }
   Wakeup nobody;
@@ -422,6 +423,9 @@ std::optional<Error> Keeper::release(LeaseControl& lease,
       });
       lock.lock();
       if (const auto* error = std::get_if<Error>(&answer)) {
+        // A store that lost a resumption has an earlier range.
+        const bool refused = error->error_code() == ErrorCode::invalid_argument;
+        if (none_used && refused) last_timestamp_ms.reset();
         machine.failed(*error, clock()->now());
       } else {
         machine.answered_release(clock()->now());
@@ -443,9 +447,10 @@ void Keeper::abandon(LeaseControl& lease) {
   shared_->forget(lease);
 }
 
-void Keeper::expose_timestamps(LeaseControl& lease) {
+bool Keeper::expose_timestamps(LeaseControl& lease) {
   const std::lock_guard lock(shared_->mutex);
-  lease.timestamps_exposed_ = true;
+  if (Shared::alive(lease.machine_)) lease.timestamps_exposed_ = true;
+  return lease.timestamps_exposed_;
 }
 
 bool Keeper::renew_soon(LeaseControl& lease, BootTime deadline) {

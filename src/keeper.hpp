@@ -86,8 +86,8 @@ class LeaseControl {
     const std::int64_t last_ms = last_timestamp_ms_.load(std::memory_order_acquire);
     return {first_timestamp_ms_.load(std::memory_order_acquire), last_ms};
   }
-  // For whoever may use them: from then on a release cannot say that none was used. Takes the keeper's
-  // mutex once.
+  // For whoever may use them: from then on a release cannot say that none was used. None where one has
+  // said so, or where the keeper cannot be told, in a forked child. Takes the keeper's mutex once.
   TimestampRange expose_timestamps();
   std::stop_token lost() const noexcept { return lost_.get_token(); }
   std::optional<Error> loss() const;
@@ -158,7 +158,8 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
                                std::optional<std::int64_t> last_timestamp_ms = std::nullopt);
   void abandon(LeaseControl& lease);
 
-  void expose_timestamps(LeaseControl& lease);
+  // False if it ended before; then a release may have given them back.
+  bool expose_timestamps(LeaseControl& lease);
 
   std::optional<Error> loss(const LeaseControl& lease) const;
 

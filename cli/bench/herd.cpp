@@ -182,10 +182,15 @@ void check_files(std::size_t files) {
                 "; raise it (ulimit -n)");
 }
 
-// Not found out from a server that refuses some.
+// Not found out from a server that refuses some. It takes a moment to notice that those of the last
+// round are gone.
 void check_connections(Subject& subject, std::size_t count) {
-  const std::optional<std::size_t> left = subject.connections_left();
-  if (!left || *left >= count) return;
+  const auto end = steady_clock::now() + std::chrono::seconds{1};
+  std::optional<std::size_t> left;
+  do {
+    left = subject.connections_left();
+    if (!left || *left >= count) return;
+  } while (steady_clock::now() < end);
   throw TooMany("it needs " + std::to_string(count) + " connections, and the server takes only " +
                 std::to_string(*left) +
                 " more; raise its maxclients, and its own ulimit -n if that is what "

@@ -83,7 +83,9 @@ class Lease {
   Token token() const;
 
   /// The timestamps that are this holder's alone (G8). Renewals move the end forward. If nobody asked
-  /// for them, `release()` gives them all back; if somebody did, all of them count as used.
+  /// for them, `release()` gives them all back; if somebody did, all of them count as used, but for a
+  /// `Snowflake`'s lease, of which those count that it used. 0 to 0 when moved from, and when asked for
+  /// the first time after the lease ended or in a forked child.
   TimestampRange reserved_timestamps() const;
 
   /// Stopped when the lease is lost for good; not by suspension, release or abandonment. Callbacks

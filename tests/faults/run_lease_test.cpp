@@ -109,11 +109,7 @@ TEST_F(RunFaults, ALeaseThatSomebodyEndedEndsTheCommand) {
   const Tool on_redis{server.url()};
   Process process(run({}, {WORKERID_BEAT, first}), on_redis.environment());
   ASSERT_TRUE(wait_for_beats(first)) << process.errors();
-  const std::string token = server.cli({"EVAL",
-                                        "for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do "
-                                        "if #field == 22 then return field end end",
-                                        "1", "{workerid:test}:cluster"});
-  EXPECT_TRUE(on_redis({"release", "1", token}).status == ExitStatus{});
+  EXPECT_TRUE(on_redis({"evict", "1", "--yes"}).status == ExitStatus{});
   EXPECT_EQ(process.wait(), lease_lost) << process.errors();
 }
 

@@ -347,6 +347,39 @@ TEST_F(LeaseTest, ReleaseGivesTimestampsBackThatNobodyAskedFor) {
   EXPECT_GT(known, known_end_ms);
 }
 
+TEST_F(LeaseTest, TimestampsThatWereGivenBackAreToldToNobody) {
+  Generator test = generator({.max_worker_id = 2});
+  Lease unasked = test.lease();
+  Lease asked = test.lease();
+  const TimestampRange range = asked.reserved_timestamps();
+  unasked.release();
+  asked.release();
+  EXPECT_EQ(unasked.reserved_timestamps(), TimestampRange{});
+  EXPECT_EQ(asked.reserved_timestamps(), range);
+}
+
+// As one that lost a resumption does: the lease then has its earlier range.
+class RefusesTimestamps final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+
+ private:
+  void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) override {
+    if (request.last_timestamp_ms) throw Error(ErrorCode::invalid_argument, "above the range");
+    next().release(request, timeout);
+  }
+};
+
+TEST_F(LeaseTest, ReleaseIsRepeatedWhereTheStoreHasAnEarlierRange) {
+  Generator test{std::make_shared<RefusesTimestamps>(store), "jobs", {.clock = clock}};
+  Lease lease = test.lease();
+  auto done = std::async(std::launch::async, [&] { lease.release(); });
+  while (done.wait_for(0ms) != std::future_status::ready) clock->advance(100ms);
+  EXPECT_NO_THROW(done.get());
+  clock->advance(1s);
+  EXPECT_EQ(test.inspect().leases.at(0).state, LeaseState::free);
+}
+
 TEST_F(LeaseTest, TheDestructorReleases) {
   Generator test = generator({.max_worker_id = 1});
   { const Lease lease = test.lease(); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Internal: one connection to a Redis server, over hiredis' formatter and reader of the protocol.
+// Internal: one connection to a Redis server, over hiredis' reader of the protocol.
 #pragma once
 
 #include "stores/redis/redis_url.hpp"

@@ -285,9 +285,9 @@ class RedisStore final : public Store {
                 request.instance,      request.owner,         flags(request)};
     // Asked twice where the server does not know the cluster, and more often while it restarts.
     for (int tries = 0; tries < 4; ++tries) {
-      const auto [answer, marked] = ask_to_acquire(request.cluster, words, deadline);
+      const auto [answer, marked_at] = ask_to_acquire(request.cluster, words, deadline);
       if (answer.grant()) {
-        if (marked) return noted_by_others(*answer.grant(), request.cluster);
+        if (marked_at) return noted_by_others(*answer.grant(), request.cluster, *marked_at);
         return noted(*answer.grant(), request.cluster, deadline);
       }
       if (answer.word() != "unknown_cluster") refuse_acquisition(answer, request);
@@ -627,7 +627,7 @@ class RedisStore final : public Store {
 
   struct Acquired {
     Answer answer;
-    bool marked = false;  // As far as was asked.
+    std::optional<steady_clock::time_point> marked_at;  // If it was asked, and is.
   };
 
   // Asks in the same write whether the server has the cluster's mark: where others came before it has,
@@ -638,6 +638,7 @@ class RedisStore final : public Store {
     if (is_mark_due(cluster)) {
       commands.push_back(mark_question(cluster, detail::redis::sha1_hex(mark(cluster))));
     }
+    const auto asked_at = steady_clock::now();
     std::vector<Reply> replies = send_all(commands, Keep::on_replicas, deadline);
     const auto* mark_reply = replies.size() > 1 ? std::get_if<RedisReply>(&replies[1]) : nullptr;
     const bool marked = mark_reply != nullptr && *mark_reply == RedisReply{std::int64_t{1}};
@@ -648,7 +649,7 @@ class RedisStore final : public Store {
       commands.front()[1] = detail::redis::acquire_script.text;
       replies = send_all(commands, Keep::on_replicas, deadline);
     }
-    return {answer_in(replies.front()), marked};
+    return {answer_in(replies.front()), marked ? std::optional{asked_at} : std::nullopt};
   }
 
   // A script that does nothing. In the server's script cache, which FLUSHALL and eviction leave alone
@@ -675,10 +676,11 @@ class RedisStore final : public Store {
     return due == mark_due_.end() || steady_clock::now() >= due->second;
   }
 
-  // The grant; the cluster was found marked behind it.
-  Grant noted_by_others(const Grant& grant, const std::string& cluster) {
+  // The grant; the cluster was found marked behind it, after `asked_at`.
+  Grant noted_by_others(const Grant& grant, const std::string& cluster,
+                        steady_clock::time_point asked_at) {
     const std::lock_guard lock(mutex_);
-    mark_due_[cluster] = steady_clock::now() + grant.lease_time / 5;
+    mark_due_[cluster] = asked_at + grant.lease_time / 5;
     return grant;
   }
 
