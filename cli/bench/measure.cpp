@@ -13,7 +13,6 @@
 #include <ctime>
 #include <malloc.h>
 #include <map>
-#include <numeric>
 #include <random>
 #include <stdexcept>
 #include <utility>

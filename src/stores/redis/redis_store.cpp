@@ -512,8 +512,7 @@ class RedisStore final : public Store {
     std::vector<std::size_t> unknown = unknown_script_in(replies);
     while (!unknown.empty()) {
       Words& first = commands[unknown.front()];
-      first[0] = "EVAL";
-      first[1] = script.text;
+      bring_along(script, first);
       replies[unknown.front()] = send_all({&first, 1}, keep, deadline).front();
       std::vector<Words> others;
       for (std::size_t index = 1; index < unknown.size(); ++index) {
@@ -528,6 +527,11 @@ class RedisStore final : public Store {
       unknown = std::move(still);
     }
     return replies;
+  }
+
+  static void bring_along(const Script& script, Words& command) {
+    command[0] = "EVAL";
+    command[1] = script.text;
   }
 
   static std::vector<std::size_t> unknown_script_in(const std::vector<Reply>& replies) {
@@ -645,8 +649,7 @@ class RedisStore final : public Store {
     commands.resize(1);
     replies.resize(1);
     if (!unknown_script_in(replies).empty()) {
-      commands.front()[0] = "EVAL";
-      commands.front()[1] = detail::redis::acquire_script.text;
+      bring_along(detail::redis::acquire_script, commands.front());
       replies = send_all(commands, Keep::on_replicas, deadline);
     }
     return {answer_in(replies.front()), marked ? std::optional{asked_at} : std::nullopt};
