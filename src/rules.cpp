@@ -188,16 +188,21 @@ milliseconds hold_back_time(const Configuration& configuration) {
 
 milliseconds LeaseClock::advance(milliseconds lease_time, WallTime wall, const ClientTime& client) {
   const milliseconds passed = wall - last_wall;
-  if (passed >= milliseconds{0} && passed < lease_time / 16) return now + passed;
   const milliseconds most = std::max(milliseconds{1}, lease_time / 4);
+  const bool agreed = std::chrono::abs(client.moment.wall - wall) <= most / 2;
+  // Where clocks disagree the server's may have stepped back, and then much more passed since the
+  // witness spoke: it counts no longer.
+  const bool soon = passed >= milliseconds{0} && passed < lease_time / 16;
+  if (soon && (agreed || witness.empty())) return now + passed;
   milliseconds credit = std::clamp(passed, milliseconds{0}, most);
   BootTime boot = client.moment.boot;
   // What a boot clock showed is of use only if the request did not take long to come: time that had
-  // passed before it was executed would count twice. Wall clocks that agree say so; and if they
-  // still agree now, the server's did not step alone.
-  const bool agreed = std::chrono::abs(client.moment.wall - wall) <= most / 2;
+  // passed before it was executed would count twice. Wall clocks that agree say so, if no request
+  // that was executed before shows that this one is late and the server's clock as much behind; and
+  // if they still agree now, the server's did not step alone.
+  const bool in_time = agreed && client.moment.wall >= latest_client - most / 2;
   if (!client.machine.empty() && client.machine == witness) {
-    if (agreed) {
+    if (in_time) {
       credit =
           std::max(credit, std::min(passed, std::chrono::floor<milliseconds>(boot - witness_boot)));
     }
@@ -206,7 +211,9 @@ milliseconds LeaseClock::advance(milliseconds lease_time, WallTime wall, const C
   now += credit;
   last_wall = wall;
   witness_boot = boot;
-  witness = agreed ? client.machine : std::string{};
+  witness = in_time ? client.machine : std::string{};
+  // A client whose clock is far ahead makes others late for a lease time at most.
+  latest_client = std::min(std::max(latest_client, client.moment.wall), wall + lease_time);
   return now;
 }
 

@@ -37,10 +37,11 @@ struct LeaseClock {
   WallTime last_wall;
   std::string witness{};  ///< The machine whose boot clock is the witness; empty for none.
   BootTime witness_boot;
+  WallTime latest_client;  ///< The latest time that a client showed: who shows less came late.
 
   /// Advances the clock, first thing in every operation, and returns what it shows; keep it also when
-  /// the operation is refused, or a full cluster would not age. It is unchanged, and need not be
-  /// written, when less than a sixteenth of the lease time passed: the next operation counts that
+  /// the operation is refused, or a full cluster would not age. Mostly it is unchanged, and need not
+  /// be written, when less than a sixteenth of the lease time passed: the next operation counts that
   /// again. `wall` is the server's. Pure.
   std::chrono::milliseconds advance(std::chrono::milliseconds lease_time, WallTime wall,
                                     const ClientTime& client);

@@ -8,6 +8,7 @@
 
 #include <workerid/redis_store.hpp>
 
+#include <array>
 #include <chrono>
 #include <gtest/gtest.h>
 #include <memory>
@@ -36,12 +37,17 @@ class RedisClock : public testing::Test {
   }
 
   // The holder renews from "machine", at the boot time 1000 s; no time is credited for it. The
-  // request took `delay` to come.
-  void report_from_machine(std::chrono::milliseconds delay = 0ms) {
+  // request took `delay` to come, and the server's clock is `behind`.
+  void report_from_machine(std::chrono::milliseconds delay = 0ms,
+                           std::chrono::seconds behind = 0s) {
     step(-1s);
+    renew_from_machine({BootTime{1000s} - delay, server_wall() + behind - delay});
+  }
+
+  void renew_from_machine(const Moment& moment, Renewal renewal = Renewal::strict) {
     holder.time.machine = "machine";
-    holder.time.moment = {BootTime{1000s} - delay, server_wall() - delay};
-    holder.renew(*store, 1);
+    holder.time.moment = moment;
+    holder.renew(*store, 1, renewal);
   }
 
   // A process of this machine, at this boot time; the cluster has one ID, which is taken.
@@ -179,6 +185,57 @@ TEST_F(RedisClock, AReportThatTookLongToComeBearsNothingOut) {
   report_from_machine(20s);
   step(20s);
   EXPECT_EQ(time_left(other("machine", 1000s)), 75s);
+}
+
+// The server's clock is as much behind as the request is late, so they agree; but another request,
+// which came in time, shows it.
+TEST_F(RedisClock, AServersClockThatIsAsLateAsARequestShowsNothing) {
+  step(-20s);
+  Client in_time = other("machine", 1000s);
+  in_time.time.moment.wall += 20s;
+  time_left(in_time);
+  report_from_machine(20s, 20s);
+  step(20s);
+  EXPECT_EQ(time_left(other("machine", 1000s)), 75s);
+}
+
+// The server's clock steps back by as much as passed since the last operation, so it seems that none
+// did. What is granted then must not end when the clock is set right.
+TEST_F(RedisClock, ADisagreementIsKeptAtOnce) {
+  for (const Renewal renewal : {Renewal::strict, Renewal::held}) {
+    report_from_machine();
+    renew_from_machine({BootTime{1600s}, server_wall() + 600s}, renewal);
+    step(600s);
+    EXPECT_EQ(time_left(other("machine", 1601s)), 75s);
+  }
+}
+
+// Its reserved timestamps are bounded by the server's clock, before and after that stepped, so they
+// do not show it.
+TEST_F(RedisClock, ADisagreementOfAHolderFarAheadIsKeptToo) {
+  renew_from_machine({BootTime{1000s}, server_wall() + 61s});
+  for (const auto boot : {1014s, 1028s, 1042s, 1056s}) {
+    step(14s);
+    time_left(other("machine", boot));
+  }
+  renew_from_machine({BootTime{1656s}, server_wall() + 661s}, Renewal::held);
+  step(600s);
+  EXPECT_GT(time_left(other("machine", 1657s)), 74s);
+}
+
+TEST_F(RedisClock, ADisagreementOfAnAcquirerIsKeptToo) {
+  std::array<Client, 3> clients{other("machine", 1000s), other("machine", 1600s),
+                                other("machine", 1601s)};
+  for (Client& client : clients) {
+    client.cluster = "pair";
+    client.configuration.max_worker_id = 2;
+  }
+  clients[0].acquire(*store);
+  clients[1].time.moment.wall += 600s;
+  clients[1].acquire(*store);
+  step(600s);
+  clients[2].time.moment.wall += 600s;
+  EXPECT_GT(time_left(clients[2]), 74s);
 }
 
 }  // namespace

@@ -735,6 +735,49 @@ TEST(RulesLeaseClock, ABootClockBearsOutMore) {
   EXPECT_EQ(clock.advance(100ms, WallTime{2000ms}, on_machine(5900ms, 2000ms)), 460ms);
 }
 
+// A server whose clock was 60 ms behind, as long as this request took to come, is set right: were the
+// witness believed, those 60 ms would count twice for whoever was granted something in between.
+TEST(RulesLeaseClock, AServersClockThatIsAsLateAsARequestShowsNothing) {
+  const auto on_machine = [](milliseconds time) {
+    return ClientTime{{BootTime{time}, WallTime{time}}, "machine"};
+  };
+  rules::LeaseClock clock;
+  clock.last_wall = WallTime{1000ms};
+  EXPECT_EQ(clock.advance(100ms, WallTime{1010ms}, on_machine(1070ms)), 10ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1020ms}, on_machine(1020ms)), 20ms) << "sent before that";
+  EXPECT_EQ(clock.advance(100ms, WallTime{1100ms}, on_machine(1100ms)), 45ms) << "20 ms later";
+  EXPECT_EQ(clock.advance(100ms, WallTime{1150ms}, on_machine(1150ms)), 95ms) << "in time again";
+}
+
+// A server's clock steps back by as much as passed, and what is granted then must not age when it is
+// set right, though a boot clock shows that the time passed.
+TEST(RulesLeaseClock, ADisagreementIsKeptAtOnce) {
+  const auto on_machine = [](milliseconds time) {
+    return ClientTime{{BootTime{time}, WallTime{time}}, "machine"};
+  };
+  rules::LeaseClock clock;
+  EXPECT_EQ(clock.advance(100ms, WallTime{1000ms}, on_machine(1000ms)), 25ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1003ms}, on_machine(1900ms)), 28ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1910ms}, on_machine(1910ms)), 53ms) << "10 ms later";
+  // Without a witness there is nothing to keep.
+  EXPECT_EQ(clock.advance(100ms, WallTime{1920ms}, client()), 63ms);
+  const rules::LeaseClock kept = clock;
+  EXPECT_EQ(clock.advance(100ms, WallTime{1923ms}, client()), 66ms);
+  EXPECT_EQ(clock.last_wall, kept.last_wall);
+}
+
+TEST(RulesLeaseClock, AClientThatIsFarAheadMakesOthersLateForALeaseTime) {
+  const auto on_machine = [](milliseconds time) {
+    return ClientTime{{BootTime{time}, WallTime{time}}, "machine"};
+  };
+  rules::LeaseClock clock;
+  clock.last_wall = WallTime{1000ms};
+  EXPECT_EQ(clock.advance(100ms, WallTime{1010ms}, on_machine(1'000'000ms)), 10ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1020ms}, on_machine(1020ms)), 20ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1100ms}, on_machine(1100ms)), 45ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1200ms}, on_machine(1200ms)), 145ms);
+}
+
 // ---- view of a cluster --------------------------------------------------------------------------
 
 TEST(RulesClusterView, CountsWhatIsLeftOfTheRange) {

@@ -13,14 +13,15 @@ local time = redis.call('TIME')
 local wall_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local CLIENT = ARGV[3]
 
--- The quick path: no instance, a known cluster of this configuration and incarnation, a new token, and
--- little time since the clock was saved. While a server is neither started nor promoted it keeps its
--- replication ID, which costs less to look at than all that is compared where it changed.
+-- The quick path: no instance, a known cluster of this configuration and incarnation, a new token,
+-- little time since the clock was saved, and no clock that disputes it. While a server is neither
+-- started nor promoted it keeps its replication ID, which costs less to look at than all that is
+-- compared where it changed.
 if ARGV[4] == '' and not ARGV[7] then
   local history = redis.pcall('INFO', 'replication')
   local cluster = redis.pcall('HGET', KEYS[1], '')
-  if type(cluster) == 'string' and #cluster > 139 and cluster:find(ARGV[2], 25, true) == 25 and
-    type(history) == 'string' and history:find(cluster:sub(121, 139), 1, true) and
+  if type(cluster) == 'string' and #cluster > 147 and cluster:find(ARGV[2], 25, true) == 25 and
+    type(history) == 'string' and history:find(cluster:sub(129, 147), 1, true) and
     not redis.pcall('HGET', KEYS[1], ARGV[1]) then
     local last_epoch, next_fresh, granted, min, max, lease_ms, reuse_delay_ms, cool_down_ms, format,
       began, last_wall_ms, clock_ms, hold_back_until_ms, lost_timestamps_ms =
@@ -28,8 +29,10 @@ if ARGV[4] == '' and not ARGV[7] then
     local _, _, seen_epoch = struct.unpack('>BBd', ARGV[6])
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
-    if format == 4 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
-      16 * (passed + 1) <= lease_ms and now_ms >= hold_back_until_ms then
+    local client_ms = struct.unpack('>d', CLIENT)
+    local undisputed = 8 * math.abs(client_ms - wall_ms) <= lease_ms or cluster:byte(-1) == 9
+    if format == 5 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
+      16 * (passed + 1) <= lease_ms and undisputed and now_ms >= hold_back_until_ms then
       local id, key, reserved_ms, former_token
       if next_fresh <= max then
         if granted == next_fresh - min and redis.pcall('ZCARD', KEYS[2]) == granted then
@@ -54,7 +57,7 @@ if ARGV[4] == '' and not ARGV[7] then
       end
       if id then
         local epoch = math.max(last_epoch + 1, time[1] * 1000000 + time[2])
-        local believed_ms = math.max(0, math.min(struct.unpack('>d', CLIENT), wall_ms + 60000))
+        local believed_ms = math.max(0, math.min(client_ms, wall_ms + 60000))
         local first_ms = math.max(reserved_ms, lost_timestamps_ms, believed_ms - 1) + 1
         local record = '\0' .. ARGV[1] ..
           struct.pack('>dddd', epoch, first_ms, first_ms - now_ms, began) .. '\t' .. ARGV[5]

@@ -16,16 +16,16 @@
 
 local CLUSTER, ORDER, INSTANCES = KEYS[1], KEYS[2], KEYS[3]
 
-local FORMAT = 4
+local FORMAT = 5
 local LARGEST_CLOCK_LEAD_MS = 60000
 local CONFIGURATION = {'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms'}
 -- First what each grant changes, then what a client's configuration is compared with.
 local CLUSTER_NUMBERS = {
   'last_epoch', 'next_fresh', 'granted', 'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms',
   'format', 'incarnation_began', 'last_wall_ms', 'clock_ms', 'hold_back_until_ms',
-  'lost_timestamps_ms', 'witness_boot_ms',
+  'lost_timestamps_ms', 'witness_boot_ms', 'latest_client_ms',
 }
-local CLUSTER_FORM, CLUSTER_BYTES = '>ddddddddddddddd', 120
+local CLUSTER_FORM, CLUSTER_BYTES = '>dddddddddddddddd', 128
 local RECORD_NUMBERS = {'epoch', 'first_ms', 'lead_ms', 'incarnation_began'}
 local RECORD_FORM, RECORD_BYTES = '>dddd', 49  -- Behind a byte and the token; without the names.
 
@@ -64,38 +64,51 @@ local function clocks_agree(lease_ms)
   return math.abs(client.wall_ms - wall_ms) <= math.max(1, math.floor(lease_ms / 4)) / 2
 end
 
--- Advances the cluster's clock, which deadlines are counted on. A wall clock steps, so one operation
--- advances it by a quarter of the lease time at the most. The full time is credited where a boot
--- clock, which does not step, bears it out: the same machine's at the last operation and now. What it
--- showed is of use only if the request did not take long to come: time that had passed before it was
--- executed would count twice. Wall clocks that agree within an eighth of the lease time say so,
--- whichever of them is ahead, to within a quarter; and if they still agree now, the server's did not
--- step alone. A small advance is not kept, so that it need not be written: the next operation counts
--- it again.
+-- A client whose clock is far ahead makes others late for a lease time at most.
+local function latest_client_ms(latest_ms, lease_ms)
+  return math.min(math.max(latest_ms, client.wall_ms), wall_ms + lease_ms)
+end
+
+-- Advances the cluster's clock, which deadlines are counted on, and returns whether it has to be kept.
+-- A wall clock steps, so one operation advances it by a quarter of the lease time at the most. The full
+-- time is credited where a boot clock, which does not step, bears it out: the same machine's at the
+-- last operation and now. What it showed is of use only if the request did not take long to come: time
+-- that had passed before it was executed would count twice. Wall clocks that agree within an eighth of
+-- the lease time say so, whichever of them is ahead, to within a quarter, if no request that was
+-- executed before shows that this one is late and the server's clock as much behind; and if they still
+-- agree now, the server's did not step alone. A small advance is not kept, so that it need not be
+-- written: the next operation counts it again. But where clocks disagree the server's may have stepped
+-- back, and then much more passed since the witness spoke: it counts no longer.
 local function advance_clock(cluster)
   local passed = wall_ms - cluster.last_wall_ms
+  local agreed = clocks_agree(cluster.lease_ms)
   cluster.now_ms = cluster.clock_ms + passed
-  if passed >= 0 and 16 * (passed + 1) <= cluster.lease_ms then return end
+  local soon = passed >= 0 and 16 * (passed + 1) <= cluster.lease_ms
+  if soon and (agreed or cluster.witness == '') then return false end
   local most = math.max(1, math.floor(cluster.lease_ms / 4))
   local credit = math.max(0, math.min(passed, most))
   local boot_ms = client.boot_ms
-  local agreed = clocks_agree(cluster.lease_ms)
+  local in_time = agreed and client.wall_ms >= cluster.latest_client_ms - math.floor(most / 2)
   if client.machine ~= '' and client.machine == cluster.witness then
-    if agreed then
+    if in_time then
       credit = math.max(credit, math.min(passed, boot_ms - cluster.witness_boot_ms))
     end
     boot_ms = math.max(boot_ms, cluster.witness_boot_ms)
   end
   cluster.clock_ms = cluster.clock_ms + credit
   cluster.last_wall_ms, cluster.witness_boot_ms = wall_ms, boot_ms
-  cluster.witness = agreed and client.machine or ''
+  cluster.witness = in_time and client.machine or ''
+  cluster.latest_client_ms = latest_client_ms(cluster.latest_client_ms, cluster.lease_ms)
   cluster.now_ms = cluster.clock_ms
+  return true
 end
 
 -- Exact in a double.
 local function is_whole(number) return number == math.floor(number) and math.abs(number) < 2^53 end
 
 local function unpack_cluster(packed)
+  local format = #packed >= 72 and struct.unpack('>d', packed, 65)  -- It stays where it is.
+  if format and is_whole(format) and format ~= FORMAT then answer('other_format', format, FORMAT) end
   if #packed < CLUSTER_BYTES then damaged(CLUSTER, 'the cluster') end
   local values = {struct.unpack(CLUSTER_FORM, packed)}
   local cluster = {}
@@ -103,7 +116,6 @@ local function unpack_cluster(packed)
     if not is_whole(values[index]) then damaged(CLUSTER, "the cluster's " .. name) end
     cluster[name] = values[index]
   end
-  if cluster.format ~= FORMAT then answer('other_format', cluster.format, FORMAT) end
   cluster.replication, cluster.incarnation, cluster.witness =
     packed:match('^([^\t]*)\t([^\t]*)\t([^\t]*)$', CLUSTER_BYTES + 1)
   if not cluster.witness then damaged(CLUSTER, "the cluster's names") end
@@ -129,11 +141,7 @@ end
 -- operation that is refused moves it too, or a full cluster whose holders died would never age.
 local function open_cluster()
   local cluster = read_cluster()
-  if cluster then
-    local kept_ms = cluster.last_wall_ms
-    advance_clock(cluster)
-    if cluster.last_wall_ms ~= kept_ms then save_cluster(cluster) end
-  end
+  if cluster and advance_clock(cluster) then save_cluster(cluster) end
   return cluster
 end
 
@@ -142,6 +150,7 @@ local function new_cluster(configuration)
     format = FORMAT, last_epoch = 0, next_fresh = configuration.min, granted = 0,
     now_ms = 0, clock_ms = 0, last_wall_ms = wall_ms, witness_boot_ms = client.boot_ms,
     witness = clocks_agree(configuration.lease_ms) and client.machine or '',
+    latest_client_ms = latest_client_ms(0, configuration.lease_ms),
     incarnation = '', replication = '', incarnation_began = 0, hold_back_until_ms = 0,
     lost_timestamps_ms = 0,
   }

@@ -12,12 +12,12 @@ local CLIENT = ARGV[5]
 -- The quick path: little time passed since the clock was saved, and nothing speaks against it.
 do
   local cluster, record = redis.pcall('HGET', KEYS[1], ''), redis.pcall('HGET', KEYS[1], ARGV[1])
-  if type(cluster) == 'string' and #cluster > 120 and record and #record > 49 and
+  if type(cluster) == 'string' and #cluster > 128 and record and #record > 49 and
     record:find(ARGV[2], 1, true) == 1 then
     local lease_ms, reuse_delay_ms, cool_down_ms, format, _, last_wall_ms, clock_ms =
       struct.unpack('>ddddddd', cluster, 41)
     local passed = wall_ms - last_wall_ms
-    if format == 4 and passed >= 0 and 16 * (passed + 1) <= lease_ms then
+    if format == 5 and passed >= 0 and 16 * (passed + 1) <= lease_ms then
       local now_ms, last_used_ms = clock_ms + passed, tonumber(ARGV[4])
       local first_ms, lead_ms = struct.unpack('>dd', record, 26)
       local last_ms
