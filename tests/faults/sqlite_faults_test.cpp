@@ -325,6 +325,16 @@ TEST_F(SqliteFaults, FileThatWasMovedAwayIsMissed) {
   newcomer_meets(ErrorCode::holding_back);
 }
 
+// Of processes that come first at once, one makes the file and its log, and another the tables.
+TEST_F(SqliteFaults, ALogThatIsYoungerThanItsFileWasNotLeft) {
+  std::ofstream{path}.flush();
+  SqliteFile first(path);
+  first.run("PRAGMA journal_mode = WAL");
+  first.run("SELECT count(*) FROM sqlite_master");
+  ASSERT_TRUE(std::filesystem::exists(path.string() + "-wal"));
+  EXPECT_EQ(acquire(*open()).worker_id, 1);
+}
+
 // Others would make a new one and would no longer be kept from writing at the same time.
 TEST_F(SqliteFaults, DeletedSharedMemoryLosesNothing) {
   const auto store = open();

@@ -37,7 +37,7 @@ LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name,
     : path_(path),
       log_path_(beside(path, "-wal")),
       shared_memory_path_(beside(path, "-shm")),
-      had_log_(identity_of(log_path_).has_value()),
+      former_log_(identity_of(log_path_)),
       identity_(make_file(path)),
       machine_(this_machine()),
       database_(path.string(), name, deadline),
@@ -49,6 +49,11 @@ LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name,
 
 LeaseFile::SideFiles LeaseFile::present_side_files() const {
   return {identity_of(log_path_), identity_of(shared_memory_path_)};
+}
+
+// Its file was moved away. Where others make a new one at this moment, its log is younger than it.
+bool LeaseFile::log_was_left() const {
+  return former_log_ && (former_log_->birth_ns < identity_.birth_ns || identity_.birth_ns == 0);
 }
 
 bool LeaseFile::current() const {
@@ -127,8 +132,7 @@ Database& LeaseFile::set_up(milliseconds now, std::optional<milliseconds> former
   Transaction change(database_, Access::write);
   if (!has_tables()) {
     make_tables();
-    // A log without its file is one whose file was moved away.
-    const bool was_deleted = former_use || had_log_ || open_though_deleted(path_);
+    const bool was_deleted = former_use || log_was_left() || open_though_deleted(path_);
     save({machine_, identity_.text(), was_deleted ? now : never_lost});
   } else if (const Stored found = stored(); !of_this_boot(found)) {
     end_all_leases(lost(found) ? now : never_lost);

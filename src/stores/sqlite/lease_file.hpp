@@ -62,6 +62,10 @@ class LeaseFile {
   };
 
   SideFiles present_side_files() const;
+
+  // Whether a log was there before the file.
+  bool log_was_left() const;
+
   // What the table machine says.
   struct Stored {
     Machine machine;
@@ -85,7 +89,7 @@ class LeaseFile {
   std::filesystem::path path_;
   std::filesystem::path log_path_;
   std::filesystem::path shared_memory_path_;
-  bool had_log_;  // before it was opened
+  std::optional<FileIdentity> former_log_;  // before the file was made or opened
   FileIdentity identity_;
   Machine machine_;
   Database database_;
