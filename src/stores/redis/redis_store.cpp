@@ -281,19 +281,22 @@ class RedisStore final : public Store {
     const Configuration& configuration = request.configuration;
     check_times(configuration);
     const Deadline deadline = detail::redis::deadline_after(timeout);
-    Words words{packed(request.token), packed(configuration), packed(request.client),
-                request.instance,      request.owner,         flags(request)};
+    const Words words{packed(request.token), packed(configuration), packed(request.client),
+                      request.instance,      request.owner,         flags(request)};
+    Words told = words;
+    bool asks_for_mark = is_mark_due(request.cluster);
     // Asked twice where the server does not know the cluster, and more often while it restarts.
     for (int tries = 0; tries < 4; ++tries) {
-      const auto [answer, marked_at] = ask_to_acquire(request.cluster, words, deadline);
+      const auto [answer, asked_at, marked] =
+          ask_to_acquire(request.cluster, told, asks_for_mark, deadline);
       if (answer.grant()) {
-        if (marked_at) return noted_by_others(*answer.grant(), request.cluster, *marked_at);
+        if (marked == true) return noted_by_others(*answer.grant(), request.cluster, asked_at);
         return noted(*answer.grant(), request.cluster, deadline);
       }
       if (answer.word() != "unknown_cluster") refuse_acquisition(answer, request);
-      if (tries > 0) words.pop_back();
-      words.push_back(is_marked(request.cluster, answer.text(1), deadline) ? "seen"
-                                                                           : answer.text(2));
+      asks_for_mark = true;
+      told = words;
+      if (marked) told.push_back(*marked ? "seen" : answer.text(1));
     }
     throw Error(ErrorCode::unavailable, description() + ": it restarted again and again");
   }
@@ -631,46 +634,41 @@ class RedisStore final : public Store {
 
   struct Acquired {
     Answer answer;
-    std::optional<steady_clock::time_point> marked_at;  // If it was asked, and is.
+    steady_clock::time_point asked_at;
+    std::optional<bool> marked;  // If it was asked, and said so.
   };
 
-  // Asks in the same write whether the server has the cluster's mark: where others came before it has,
-  // and a process that starts need not wait for another answer.
-  Acquired ask_to_acquire(const std::string& cluster, const Words& arguments, Deadline deadline) {
+  // Asks for the cluster's mark in the same write: a process that starts need not wait for another
+  // answer, neither where others came before, nor where the server does not know the cluster.
+  Acquired ask_to_acquire(const std::string& cluster, const Words& arguments, bool asks_for_mark,
+                          Deadline deadline) {
     std::vector<Words> commands;
     commands.push_back(script_words(detail::redis::acquire_script, cluster, arguments));
-    if (is_mark_due(cluster)) {
-      commands.push_back(mark_question(cluster, detail::redis::sha1_hex(mark(cluster))));
+    if (asks_for_mark) {
+      commands.push_back(
+          {"EVALSHA", detail::redis::sha1_hex(mark(cluster)), "1", keys(cluster).front()});
     }
     const auto asked_at = steady_clock::now();
     std::vector<Reply> replies = send_all(commands, Keep::on_replicas, deadline);
-    const auto* mark_reply = replies.size() > 1 ? std::get_if<RedisReply>(&replies[1]) : nullptr;
-    const bool marked = mark_reply != nullptr && *mark_reply == RedisReply{std::int64_t{1}};
+    std::optional<bool> marked;
+    if (const auto* reply = asks_for_mark ? std::get_if<RedisReply>(&replies[1]) : nullptr) {
+      const auto* error = error_in(*reply);
+      if (error == nullptr) marked = true;
+      if (error != nullptr && detail::redis::is_unknown_script(error->text)) marked = false;
+    }
     commands.resize(1);
     replies.resize(1);
     if (!unknown_script_in(replies).empty()) {
       bring_along(detail::redis::acquire_script, commands.front());
       replies = send_all(commands, Keep::on_replicas, deadline);
     }
-    return {answer_in(replies.front()), marked ? std::optional{asked_at} : std::nullopt};
+    return {answer_in(replies.front()), asked_at, marked};
   }
 
   // A script that does nothing. In the server's script cache, which FLUSHALL and eviction leave alone
   // and a restart empties, it says that the cluster was used in this life of the server (G7).
   static std::string mark(const std::string& cluster) {
     return "return 1 -- workerid knows the cluster " + cluster;
-  }
-
-  static Words mark_question(const std::string& cluster, const std::string& mark_sha1) {
-    return {"EVALSHA", mark_sha1, "1", keys(cluster).front()};
-  }
-
-  bool is_marked(const std::string& cluster, const std::string& mark_sha1, Deadline deadline) {
-    const RedisReply reply = send(mark_question(cluster, mark_sha1), deadline);
-    const auto* error = error_in(reply);
-    if (error == nullptr) return true;
-    if (detail::redis::is_unknown_script(error->text)) return false;
-    throw detail::redis::server_error(description(), error->text);
   }
 
   bool is_mark_due(const std::string& cluster) {
