@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -28,6 +29,22 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
 Descriptor::~Descriptor() {
   if (number_ >= 0) ::close(number_);
 }
+
+namespace {
+
+std::array<int, 2> pipe_ends() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    throw std::system_error(errno, std::generic_category(), "pipe2");
+  }
+  return ends;
+}
+
+}  // namespace
+
+Pipe::Pipe() : Pipe(pipe_ends()) {}
+
+Pipe::Pipe(const std::array<int, 2>& ends) : read(ends[0], "pipe2"), write(ends[1], "pipe2") {}
 
 Timer::Timer()
     : descriptor_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create") {}

@@ -5,6 +5,7 @@
 
 #include <workerid/clock.hpp>
 
+#include <array>
 #include <csignal>
 #include <cstdint>
 
@@ -23,6 +24,18 @@ class Descriptor {
 
  private:
   int number_;
+};
+
+/// The two ends of a pipe, closed on exec.
+struct Pipe {
+  /// Errors: std::system_error.
+  Pipe();
+
+  Descriptor read;
+  Descriptor write;
+
+ private:
+  explicit Pipe(const std::array<int, 2>& ends);
 };
 
 /// Readable when `CLOCK_BOOTTIME` shows the time that was set: also right after a suspension.

@@ -65,19 +65,6 @@ Held perform(Subject& subject, std::size_t count, Deed deed, Report& report) {
   return held;
 }
 
-struct Pipe {
-  Descriptor read;
-  Descriptor write;
-
-  static Pipe make() {
-    std::array<int, 2> ends{-1, -1};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-      throw std::system_error(errno, std::generic_category(), "pipe");
-    }
-    return {{ends[0], "pipe"}, {ends[1], "pipe"}};
-  }
-};
-
 void close_early(Descriptor& descriptor) {
   const Descriptor closed = std::move(descriptor);
 }
@@ -150,8 +137,8 @@ class Processes {
     ::_exit(EXIT_SUCCESS);
   }
 
-  Pipe reports_ = Pipe::make();
-  Pipe stay_ = Pipe::make();  // nothing is ever written
+  Pipe reports_;
+  Pipe stay_;  // nothing is ever written
   std::vector<pid_t> pids_;
 };
 

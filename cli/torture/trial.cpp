@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -118,15 +117,12 @@ Findings Trial::run() {
 }
 
 void Trial::start(Holder& holder, bool crash) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    throw std::system_error(errno, std::generic_category(), "pipe2");
-  }
-  holder.notes.emplace(ends[0], "pipe2");
-  const Descriptor output(ends[1], "pipe2");
+  Pipe pipe;
   constexpr int room = 1 << 20;  // for what is written while this process is busy with a server
-  ::fcntl(ends[0], F_SETPIPE_SZ, room);
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  ::fcntl(pipe.read.number(), F_SETPIPE_SZ, room);
+  ::fcntl(pipe.read.number(), F_SETFL, O_NONBLOCK);
+  holder.notes = std::move(pipe.read);
+  const Descriptor output = std::move(pipe.write);
   const Options& options = options_.options;
   // Not as an argument: the URL may have a password.
   ::setenv("WORKERID_STORE",
