@@ -453,8 +453,14 @@ bool Keeper::expose_timestamps(LeaseControl& lease) {
   return lease.timestamps_exposed_;
 }
 
-bool Keeper::renew_soon(LeaseControl& lease, BootTime deadline) {
+std::uint64_t Keeper::outcomes(const LeaseControl& lease) const {
+  const std::lock_guard lock(shared_->mutex);
+  return lease.outcomes_;
+}
+
+bool Keeper::renew_soon(LeaseControl& lease, std::uint64_t seen, BootTime deadline) {
   std::unique_lock lock(shared_->mutex);
+  if (lease.outcomes_ != seen) return Shared::alive(lease.machine_);
   Moment now = clock()->now();
   if (!lease.machine_.hurry(now)) return false;
   if (lease.place_) {
@@ -463,8 +469,7 @@ bool Keeper::renew_soon(LeaseControl& lease, BootTime deadline) {
   }
   Wakeup wakeup;
   lease.awaiting_.push_back(&wakeup);
-  const std::uint64_t outcomes = lease.outcomes_;
-  while (Shared::alive(lease.machine_) && lease.outcomes_ == outcomes && now.boot < deadline) {
+  while (Shared::alive(lease.machine_) && lease.outcomes_ == seen && now.boot < deadline) {
     lock.unlock();
     clock()->wait_until(wakeup, deadline);
     lock.lock();

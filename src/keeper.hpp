@@ -163,10 +163,13 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
 
   std::optional<Error> loss(const LeaseControl& lease) const;
 
-  // Has a lease renewed before its time, and blocks until one renewal was answered or failed, until
-  // `deadline` at the most. False, without blocking, if there is nothing to wait for: the lease ended,
-  // or the last renewal failed and will be repeated in its time.
-  bool renew_soon(LeaseControl& lease, BootTime deadline);
+  // How many renewals of a lease were answered or failed. Ask before you look at what they change.
+  std::uint64_t outcomes(const LeaseControl& lease) const;
+
+  // Has a lease renewed before its time, and blocks until more than `seen` renewals were answered or
+  // failed, until `deadline` at the most. False, without blocking, if there is nothing to wait for: the
+  // lease ended, or the last renewal failed and will be repeated in its time.
+  bool renew_soon(LeaseControl& lease, std::uint64_t seen, BootTime deadline);
 
  private:
   // What the thread needs; it outlives the Keeper when the Keeper ends on its own thread.

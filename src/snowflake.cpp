@@ -155,9 +155,10 @@ class SnowflakeCore {
   }
 
   Taken await(std::int64_t count);
-  bool renew_soon(BootTime deadline) {
-    return control_ != nullptr && !control_->forked() &&
-           control_->keeper().renew_soon(*control_, deadline);
+  bool renews() const noexcept { return control_ != nullptr && !control_->forked(); }
+  std::uint64_t outcomes() const { return renews() ? control_->keeper().outcomes(*control_) : 0; }
+  bool renew_soon(std::uint64_t seen, BootTime deadline) {
+    return renews() && control_->keeper().renew_soon(*control_, seen, deadline);
   }
 
   Error not_usable() const;
@@ -184,7 +185,7 @@ class SnowflakeCore {
 
 std::optional<std::int64_t> SnowflakeCore::try_next() {
   if (!usable()) {
-    if (renew_soon(BootTime::min())) return std::nullopt;
+    if (renew_soon(outcomes(), BootTime::min())) return std::nullopt;
     throw not_usable();
   }
   const Taken taken = take(1);
@@ -195,7 +196,7 @@ std::optional<std::int64_t> SnowflakeCore::try_next() {
     case Outcome::clock_behind:
       return std::nullopt;
     case Outcome::unreserved:
-      if (renew_soon(BootTime::min()) || control_->held()) return std::nullopt;
+      if (renew_soon(outcomes(), BootTime::min()) || control_->held()) return std::nullopt;
       throw not_usable();
     case Outcome::run_out:
     case Outcome::closed:
@@ -210,8 +211,9 @@ std::optional<std::int64_t> SnowflakeCore::try_next() {
   int renewals = 0;
   Wakeup nobody;
   for (;;) {
+    const std::uint64_t seen = outcomes();
     if (!usable()) {
-      if (renewals++ == most_renewals || !renew_soon(deadline)) throw not_usable();
+      if (renewals++ == most_renewals || !renew_soon(seen, deadline)) throw not_usable();
       continue;
     }
     const Taken taken = take(count);
@@ -219,7 +221,7 @@ std::optional<std::int64_t> SnowflakeCore::try_next() {
       case Outcome::taken:
         return taken;
       case Outcome::unreserved:
-        if (renewals++ == most_renewals || !renew_soon(deadline)) throw unreserved(taken);
+        if (renewals++ == most_renewals || !renew_soon(seen, deadline)) throw unreserved(taken);
         break;
       case Outcome::used_up:
       case Outcome::clock_behind: {
