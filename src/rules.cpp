@@ -101,6 +101,27 @@ Decision refuse_holding_back(const Cluster& cluster, const std::string& name,
   return {cluster, std::nullopt, Error(ErrorCode::holding_back, facts, left)};
 }
 
+bool agree(WallTime wall, const ClientTime& client, milliseconds lease_time) {
+  return std::chrono::abs(client.moment.wall - wall) <=
+         std::max(milliseconds{1}, lease_time / 4) / 2;
+}
+
+// What a boot clock showed is of use only if the request did not take long to come: time that had
+// passed before it was executed would count twice. Wall clocks that agree say so, if no request that
+// was executed before shows that this one is late and the server's clock as much behind; and if they
+// still agree at the next operation, the server's did not step alone.
+bool in_time(const LeaseClock& clock, WallTime wall, const ClientTime& client,
+             milliseconds lease_time) {
+  return agree(wall, client, lease_time) &&
+         agree(std::max(clock.latest_client, client.moment.wall), client, lease_time);
+}
+
+// A client whose clock is far ahead makes others late for a lease time at most.
+WallTime latest_of(WallTime latest, WallTime wall, const ClientTime& client,
+                   milliseconds lease_time) {
+  return std::min(std::max(latest, client.moment.wall), wall + lease_time);
+}
+
 bool grantable(const Record& record, const StoreTime& time) {
   return time.now >= record.free_at;
 }
@@ -189,32 +210,32 @@ milliseconds hold_back_time(const Configuration& configuration) {
 milliseconds LeaseClock::advance(milliseconds lease_time, WallTime wall, const ClientTime& client) {
   const milliseconds passed = wall - last_wall;
   const milliseconds most = std::max(milliseconds{1}, lease_time / 4);
-  const bool agreed = std::chrono::abs(client.moment.wall - wall) <= most / 2;
-  // Where clocks disagree the server's may have stepped back, and then much more passed since the
-  // witness spoke: it counts no longer.
+  const bool on_witness = !client.machine.empty() && client.machine == witness;
+  const auto shown = client.moment.boot - witness_boot;
+  // Where another clock disputes it the server's may have stepped back, and then much more passed
+  // since the witness spoke: it counts no longer.
+  const bool disputed = !witness.empty() &&
+                        (!agree(wall, client, lease_time) || (on_witness && shown > passed + most));
+  const bool news = latest_of(latest_client, wall, client, lease_time) > latest_client + most / 2;
   const bool soon = passed >= milliseconds{0} && passed < lease_time / 16;
-  if (soon && (agreed || witness.empty())) return now + passed;
+  if (soon && !disputed && !news) return now + passed;
   milliseconds credit = std::clamp(passed, milliseconds{0}, most);
-  BootTime boot = client.moment.boot;
-  // What a boot clock showed is of use only if the request did not take long to come: time that had
-  // passed before it was executed would count twice. Wall clocks that agree say so, if no request
-  // that was executed before shows that this one is late and the server's clock as much behind; and
-  // if they still agree now, the server's did not step alone.
-  const bool in_time = agreed && client.moment.wall >= latest_client - most / 2;
-  if (!client.machine.empty() && client.machine == witness) {
-    if (in_time) {
-      credit =
-          std::max(credit, std::min(passed, std::chrono::floor<milliseconds>(boot - witness_boot)));
-    }
-    boot = std::max(boot, witness_boot);
+  if (on_witness && in_time(*this, wall, client, lease_time)) {
+    credit = std::max(credit, std::min(passed, std::chrono::floor<milliseconds>(shown)));
   }
-  now += credit;
-  last_wall = wall;
-  witness_boot = boot;
-  witness = in_time ? client.machine : std::string{};
-  // A client whose clock is far ahead makes others late for a lease time at most.
-  latest_client = std::min(std::max(latest_client, client.moment.wall), wall + lease_time);
+  keep(now + credit, lease_time, wall, client);
   return now;
+}
+
+void LeaseClock::keep(milliseconds reading, milliseconds lease_time, WallTime wall,
+                      const ClientTime& client) {
+  BootTime boot = client.moment.boot;
+  if (client.machine == witness) boot = std::max(boot, witness_boot);
+  witness = in_time(*this, wall, client, lease_time) ? client.machine : std::string{};
+  witness_boot = boot;
+  latest_client = latest_of(latest_client, wall, client, lease_time);
+  now = reading;
+  last_wall = wall;
 }
 
 Grant Decision::answer() const {

@@ -45,6 +45,12 @@ struct LeaseClock {
   /// again. `wall` is the server's. Pure.
   std::chrono::milliseconds advance(std::chrono::milliseconds lease_time, WallTime wall,
                                     const ClientTime& client);
+
+  /// Counts on from `reading`, what advance() returned, also where little time passed; the rest is
+  /// what advance() was given. For a decision that begins another incarnation: no witness of the time
+  /// before may shorten the hold-back. Pure.
+  void keep(std::chrono::milliseconds reading, std::chrono::milliseconds lease_time, WallTime wall,
+            const ClientTime& client);
 };
 
 /// What a store keeps of a cluster beside its records.

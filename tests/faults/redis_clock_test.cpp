@@ -45,8 +45,11 @@ class RedisClock : public testing::Test {
   }
 
   void renew_from_machine(const Moment& moment, Renewal renewal = Renewal::strict) {
-    holder.time.machine = "machine";
-    holder.time.moment = moment;
+    renew_from({moment, "machine"}, renewal);
+  }
+
+  void renew_from(const ClientTime& time, Renewal renewal = Renewal::strict) {
+    holder.time = time;
     holder.renew(*store, 1, renewal);
   }
 
@@ -59,10 +62,31 @@ class RedisClock : public testing::Test {
     return client;
   }
 
+  // Three processes of this machine for a cluster of two IDs.
+  std::array<Client, 3> pair(const std::string& cluster) const {
+    std::array<Client, 3> clients{other("machine", 1000s), other("machine", 1000s),
+                                  other("machine", 1000s)};
+    for (Client& client : clients) {
+      client.cluster = cluster;
+      client.configuration.max_worker_id = 2;
+    }
+    return clients;
+  }
+
   // How long until the ID may come free, as an acquirer is told.
   std::chrono::milliseconds time_left(const Client& client) {
     const Error error = expect_error(ErrorCode::no_available_id, [&] { client.acquire(*store); });
     return error.retry_after().value_or(0ms);
+  }
+
+  // The same; nothing if it was granted one.
+  std::chrono::milliseconds time_left_or_granted(const Client& client) {
+    try {
+      client.acquire(*store);
+      return 0ms;
+    } catch (const Error& error) {
+      return error.retry_after().value_or(0ms);
+    }
   }
 
   // What passed since the clock was kept last counts as a part of the next step.
@@ -202,40 +226,102 @@ TEST_F(RedisClock, AServersClockThatIsAsLateAsARequestShowsNothing) {
 // The server's clock steps back by as much as passed since the last operation, so it seems that none
 // did. What is granted then must not end when the clock is set right.
 TEST_F(RedisClock, ADisagreementIsKeptAtOnce) {
-  for (const Renewal renewal : {Renewal::strict, Renewal::held}) {
-    report_from_machine();
-    renew_from_machine({BootTime{1600s}, server_wall() + 600s}, renewal);
-    step(600s);
-    EXPECT_EQ(time_left(other("machine", 1601s)), 75s);
-  }
+  report_from_machine();
+  renew_from({{BootTime{50s}, server_wall() + 600s}, "another machine"});
+  step(600s);
+  EXPECT_EQ(time_left(other("machine", 1601s)), 75s);
 }
 
 // Its reserved timestamps are bounded by the server's clock, before and after that stepped, so they
 // do not show it.
 TEST_F(RedisClock, ADisagreementOfAHolderFarAheadIsKeptToo) {
-  renew_from_machine({BootTime{1000s}, server_wall() + 61s});
+  renew_from({{BootTime{50s}, server_wall() + 61s}, "another machine"});
   for (const auto boot : {1014s, 1028s, 1042s, 1056s}) {
     step(14s);
     time_left(other("machine", boot));
   }
-  renew_from_machine({BootTime{1656s}, server_wall() + 661s}, Renewal::held);
+  renew_from({{BootTime{706s}, server_wall() + 661s}, "another machine"}, Renewal::held);
   step(600s);
   EXPECT_GT(time_left(other("machine", 1657s)), 74s);
 }
 
-TEST_F(RedisClock, ADisagreementOfAnAcquirerIsKeptToo) {
-  std::array<Client, 3> clients{other("machine", 1000s), other("machine", 1600s),
-                                other("machine", 1601s)};
-  for (Client& client : clients) {
-    client.cluster = "pair";
-    client.configuration.max_worker_id = 2;
-  }
-  clients[0].acquire(*store);
-  clients[1].time.moment.wall += 600s;
-  clients[1].acquire(*store);
+// The clock of the server's own machine steps with the server's; its boot clock shows it.
+TEST_F(RedisClock, AWitnessThatSawMoreTimePassIsKeptAtOnce) {
+  report_from_machine();
+  renew_from_machine({BootTime{1600s}, server_wall()}, Renewal::held);
   step(600s);
-  clients[2].time.moment.wall += 600s;
+  EXPECT_GT(time_left(other("machine", 1601s)), 74s);
+}
+
+TEST_F(RedisClock, WhatAnAcquirerShowsIsKeptToo) {
+  const std::array<ClientTime, 2> times{
+      {{{BootTime{1600s}, server_wall()}, "machine"},
+       {{BootTime{650s}, server_wall() + 600s}, "another machine"}}};
+  for (const ClientTime& time : times) {
+    auto clients = pair("pair-of-" + time.machine.substr(0, 1));
+    clients[0].acquire(*store);
+    clients[1].time = time;
+    clients[1].acquire(*store);
+    step(600s);
+    clients[2].time.moment = {BootTime{1601s}, server_wall()};
+    EXPECT_GT(time_left(clients[2]), 74s);
+    step(-600s);
+  }
+}
+
+// Also one of which the time that was shown before does not tell: of 17 s, beside 14 s before.
+TEST_F(RedisClock, ASmallDisagreementIsKeptAtOnce) {
+  renew_from({{BootTime{50s}, server_wall() + 14s}, "another machine"});
+  step(4s);
+  renew_from_machine({BootTime{1000s}, server_wall() + 7s});
+  renew_from({{BootTime{71s}, server_wall() + 17s}, "another machine"});
+  step(17s);
+  EXPECT_EQ(time_left(other("machine", 1017s)), 75s);
+}
+
+TEST_F(RedisClock, ASmallDisagreementOfAnAcquirerIsKeptAtOnce) {
+  const auto acquire = [this](const std::string& machine, std::chrono::seconds boot,
+                              std::chrono::seconds ahead) {
+    Client client = other(machine, boot);
+    client.cluster = "four";
+    client.configuration.max_worker_id = 4;
+    client.time.moment.wall += ahead;
+    return time_left_or_granted(client);
+  };
+  acquire("", 0s, 0s);
+  acquire("another machine", 50s, 14s);
+  step(4s);
+  acquire("machine", 1000s, 7s);
+  acquire("another machine", 71s, 17s);
+  step(17s);
+  EXPECT_GT(acquire("machine", 1017s, 0s), 70s);  // 90 s less 4 s and 15 s
+}
+
+// By it the server knows who is late.
+TEST_F(RedisClock, ALaterTimeOfAnAcquirerIsKeptAtOnce) {
+  auto clients = pair("pair");
+  clients[0].time.machine.clear();
+  clients[0].acquire(*store);
+  clients[1].time.moment.wall += 30s;
+  clients[1].acquire(*store);
+  step(-1s);
+  clients[2].time.moment.wall = server_wall();
+  time_left(clients[2]);
+  step(100s);
+  clients[2].time.moment = {BootTime{1100s}, server_wall()};
   EXPECT_GT(time_left(clients[2]), 74s);
+}
+
+// Of something that was lost while the server's clock, and the one of who noticed it, were behind.
+TEST_F(RedisClock, AHoldBackIsCountedFromItsBeginning) {
+  report_from_machine();
+  AcquireRequest noticing = other().acquisition();
+  noticing.seen_epoch = grant.epoch + 1'000'000'000;
+  expect_error(ErrorCode::holding_back, [&] { store->acquire(noticing, patience); });
+  step(600s);
+  const Error error =
+      expect_error(ErrorCode::holding_back, [&] { other("machine", 1600s).acquire(*store); });
+  EXPECT_GT(error.retry_after(), 74s);
 }
 
 }  // namespace

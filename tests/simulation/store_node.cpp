@@ -76,10 +76,17 @@ Grant StoreNode::decide(const ReleaseRequest& request, const rules::StoreTime& t
 Outcome StoreNode::execute(const Request& request, Time now) {
   const auto work = [&](const auto& verb) -> Outcome {
     std::optional<Outcome> outcome;
+    const std::uint64_t began = incarnation_began();
+    const rules::StoreTime time = advance(verb.client, now);
     try {
-      outcome = decide(verb, advance(verb.client, now), now);
+      outcome = decide(verb, time, now);
     } catch (const Error& error) {
       outcome = error;
+    }
+    if (incarnation_began() != began) {
+      lease_clock_.keep(time.now, cluster_.cluster->configuration.lease_time, time.wall,
+                        verb.client);
+      writes_.back().lease_clock = lease_clock_;
     }
     saw_cluster_ = saw_cluster_ || cluster_.cluster.has_value();
     return *std::move(outcome);

@@ -53,6 +53,9 @@ class StoreNode {
     std::optional<workerid::rules::Record> record;
   };
 
+  std::uint64_t incarnation_began() const {
+    return cluster_.cluster ? cluster_.cluster->incarnation_began : 0;
+  }
   workerid::rules::StoreTime advance(const workerid::ClientTime& client, Time now);
   workerid::rules::History history(Time now) const;
   workerid::Grant decide(const workerid::AcquireRequest& request,

@@ -722,10 +722,14 @@ TEST(RulesLeaseClock, ASmallAdvanceIsNotKept) {
   EXPECT_EQ(clock.advance(100ms, WallTime{1007ms}, client()), 8ms) << "is not waited for";
 }
 
+ClientTime on_machine(milliseconds boot, milliseconds wall) {
+  return {{BootTime{boot}, WallTime{wall}}, "machine"};
+}
+ClientTime on_machine(milliseconds time) {
+  return on_machine(time, time);
+}
+
 TEST(RulesLeaseClock, ABootClockBearsOutMore) {
-  const auto on_machine = [](milliseconds boot, milliseconds wall) {
-    return ClientTime{{BootTime{boot}, WallTime{wall}}, "machine"};
-  };
   rules::LeaseClock clock;
   clock.last_wall = WallTime{990ms};
   EXPECT_EQ(clock.advance(100ms, WallTime{1000ms}, on_machine(5000ms, 1000ms)), 10ms);
@@ -738,9 +742,6 @@ TEST(RulesLeaseClock, ABootClockBearsOutMore) {
 // A server whose clock was 60 ms behind, as long as this request took to come, is set right: were the
 // witness believed, those 60 ms would count twice for whoever was granted something in between.
 TEST(RulesLeaseClock, AServersClockThatIsAsLateAsARequestShowsNothing) {
-  const auto on_machine = [](milliseconds time) {
-    return ClientTime{{BootTime{time}, WallTime{time}}, "machine"};
-  };
   rules::LeaseClock clock;
   clock.last_wall = WallTime{1000ms};
   EXPECT_EQ(clock.advance(100ms, WallTime{1010ms}, on_machine(1070ms)), 10ms);
@@ -752,9 +753,6 @@ TEST(RulesLeaseClock, AServersClockThatIsAsLateAsARequestShowsNothing) {
 // A server's clock steps back by as much as passed, and what is granted then must not age when it is
 // set right, though a boot clock shows that the time passed.
 TEST(RulesLeaseClock, ADisagreementIsKeptAtOnce) {
-  const auto on_machine = [](milliseconds time) {
-    return ClientTime{{BootTime{time}, WallTime{time}}, "machine"};
-  };
   rules::LeaseClock clock;
   EXPECT_EQ(clock.advance(100ms, WallTime{1000ms}, on_machine(1000ms)), 25ms);
   EXPECT_EQ(clock.advance(100ms, WallTime{1003ms}, on_machine(1900ms)), 28ms);
@@ -766,10 +764,34 @@ TEST(RulesLeaseClock, ADisagreementIsKeptAtOnce) {
   EXPECT_EQ(clock.last_wall, kept.last_wall);
 }
 
+// The wall clock of the server's own machine steps with the server's: its boot clock does not.
+TEST(RulesLeaseClock, AWitnessThatSawMoreTimePassIsKeptAtOnce) {
+  rules::LeaseClock clock;
+  EXPECT_EQ(clock.advance(100ms, WallTime{1000ms}, on_machine(1000ms)), 25ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1003ms}, on_machine(1900ms, 1003ms)), 28ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1910ms}, on_machine(1910ms)), 53ms) << "10 ms later";
+}
+
+// Who is late is seen by the times that others showed, so those are kept.
+TEST(RulesLeaseClock, ALaterTimeIsKeptAtOnce) {
+  rules::LeaseClock clock;
+  clock.last_wall = WallTime{1000ms};
+  EXPECT_EQ(clock.advance(100ms, WallTime{1010ms}, on_machine(1070ms)), 10ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1013ms}, on_machine(1100ms)), 13ms);
+  EXPECT_EQ(clock.last_wall, WallTime{1013ms});
+  EXPECT_EQ(clock.latest_client, WallTime{1100ms});
+}
+
+TEST(RulesLeaseClock, CountsOnFromWhatIsKept) {
+  rules::LeaseClock clock;
+  EXPECT_EQ(clock.advance(100ms, WallTime{1000ms}, on_machine(1000ms)), 25ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1003ms}, on_machine(1003ms)), 28ms);
+  clock.keep(28ms, 100ms, WallTime{1003ms}, on_machine(1003ms));
+  EXPECT_EQ(clock.last_wall, WallTime{1003ms});
+  EXPECT_EQ(clock.advance(100ms, WallTime{1103ms}, on_machine(1063ms, 1103ms)), 88ms);
+}
+
 TEST(RulesLeaseClock, AClientThatIsFarAheadMakesOthersLateForALeaseTime) {
-  const auto on_machine = [](milliseconds time) {
-    return ClientTime{{BootTime{time}, WallTime{time}}, "machine"};
-  };
   rules::LeaseClock clock;
   clock.last_wall = WallTime{1000ms};
   EXPECT_EQ(clock.advance(100ms, WallTime{1010ms}, on_machine(1'000'000ms)), 10ms);

@@ -60,46 +60,56 @@ client.machine = CLIENT:sub(17)
 -- The server's wall clock, read once: it moves on while a script runs.
 local wall_us = time[1] * 1000000 + time[2]
 
-local function clocks_agree(lease_ms)
-  return math.abs(client.wall_ms - wall_ms) <= math.max(1, math.floor(lease_ms / 4)) / 2
+local function longest_step_ms(lease_ms) return math.max(1, math.floor(lease_ms / 4)) end
+
+local function agree(one_ms, other_ms, lease_ms)
+  return math.abs(one_ms - other_ms) <= math.floor(longest_step_ms(lease_ms) / 2)
+end
+
+-- What a boot clock showed is of use only if the request did not take long to come: time that had
+-- passed before it was executed would count twice. Wall clocks that agree say so, whichever of them is
+-- ahead, to within a quarter of the lease time, if no request that was executed before shows that this
+-- one is late and the server's clock as much behind; and if they still agree at the next operation,
+-- the server's did not step alone.
+local function in_time(cluster)
+  return agree(client.wall_ms, wall_ms, cluster.lease_ms) and
+    agree(math.max(cluster.latest_client_ms, client.wall_ms), client.wall_ms, cluster.lease_ms)
 end
 
 -- A client whose clock is far ahead makes others late for a lease time at most.
-local function latest_client_ms(latest_ms, lease_ms)
-  return math.min(math.max(latest_ms, client.wall_ms), wall_ms + lease_ms)
+local function latest_client_ms(cluster)
+  return math.min(math.max(cluster.latest_client_ms, client.wall_ms), wall_ms + cluster.lease_ms)
 end
 
--- Advances the cluster's clock, which deadlines are counted on, and returns whether it has to be kept.
+-- Counts on from now_ms, also where little time passed.
+local function keep_clock(cluster)
+  local boot_ms = client.boot_ms
+  if client.machine == cluster.witness then boot_ms = math.max(boot_ms, cluster.witness_boot_ms) end
+  cluster.witness = in_time(cluster) and client.machine or ''
+  cluster.witness_boot_ms, cluster.latest_client_ms = boot_ms, latest_client_ms(cluster)
+  cluster.clock_ms, cluster.last_wall_ms = cluster.now_ms, wall_ms
+end
+
+-- Advances the cluster's clock, which deadlines are counted on, and returns whether it has to be saved.
 -- A wall clock steps, so one operation advances it by a quarter of the lease time at the most. The full
 -- time is credited where a boot clock, which does not step, bears it out: the same machine's at the
--- last operation and now. What it showed is of use only if the request did not take long to come: time
--- that had passed before it was executed would count twice. Wall clocks that agree within an eighth of
--- the lease time say so, whichever of them is ahead, to within a quarter, if no request that was
--- executed before shows that this one is late and the server's clock as much behind; and if they still
--- agree now, the server's did not step alone. A small advance is not kept, so that it need not be
--- written: the next operation counts it again. But where clocks disagree the server's may have stepped
--- back, and then much more passed since the witness spoke: it counts no longer.
+-- last operation and now. A small advance is not kept, so that it need not be written: the next
+-- operation counts it again. But where a clock disputes it the server's may have stepped back, and then
+-- much more passed since the witness spoke: it counts no longer.
 local function advance_clock(cluster)
-  local passed = wall_ms - cluster.last_wall_ms
-  local agreed = clocks_agree(cluster.lease_ms)
-  cluster.now_ms = cluster.clock_ms + passed
+  local passed, most = wall_ms - cluster.last_wall_ms, longest_step_ms(cluster.lease_ms)
+  local on_witness = client.machine ~= '' and client.machine == cluster.witness
+  local shown = client.boot_ms - cluster.witness_boot_ms
+  local disputed = cluster.witness ~= '' and (not agree(client.wall_ms, wall_ms, cluster.lease_ms) or
+    on_witness and shown > passed + most)
+  local news = latest_client_ms(cluster) > cluster.latest_client_ms + math.floor(most / 2)
   local soon = passed >= 0 and 16 * (passed + 1) <= cluster.lease_ms
-  if soon and (agreed or cluster.witness == '') then return false end
-  local most = math.max(1, math.floor(cluster.lease_ms / 4))
+  cluster.now_ms = cluster.clock_ms + passed
+  if soon and not disputed and not news then return false end
   local credit = math.max(0, math.min(passed, most))
-  local boot_ms = client.boot_ms
-  local in_time = agreed and client.wall_ms >= cluster.latest_client_ms - math.floor(most / 2)
-  if client.machine ~= '' and client.machine == cluster.witness then
-    if in_time then
-      credit = math.max(credit, math.min(passed, boot_ms - cluster.witness_boot_ms))
-    end
-    boot_ms = math.max(boot_ms, cluster.witness_boot_ms)
-  end
-  cluster.clock_ms = cluster.clock_ms + credit
-  cluster.last_wall_ms, cluster.witness_boot_ms = wall_ms, boot_ms
-  cluster.witness = in_time and client.machine or ''
-  cluster.latest_client_ms = latest_client_ms(cluster.latest_client_ms, cluster.lease_ms)
-  cluster.now_ms = cluster.clock_ms
+  if on_witness and in_time(cluster) then credit = math.max(credit, math.min(passed, shown)) end
+  cluster.now_ms = cluster.clock_ms + credit
+  keep_clock(cluster)
   return true
 end
 
@@ -148,13 +158,12 @@ end
 local function new_cluster(configuration)
   local cluster = {
     format = FORMAT, last_epoch = 0, next_fresh = configuration.min, granted = 0,
-    now_ms = 0, clock_ms = 0, last_wall_ms = wall_ms, witness_boot_ms = client.boot_ms,
-    witness = clocks_agree(configuration.lease_ms) and client.machine or '',
-    latest_client_ms = latest_client_ms(0, configuration.lease_ms),
+    now_ms = 0, witness = '', witness_boot_ms = client.boot_ms, latest_client_ms = 0,
     incarnation = '', replication = '', incarnation_began = 0, hold_back_until_ms = 0,
     lost_timestamps_ms = 0,
   }
   for _, name in ipairs(CONFIGURATION) do cluster[name] = configuration[name] end
+  keep_clock(cluster)
   return cluster
 end
 
@@ -290,7 +299,9 @@ local function hold_back_ms(cluster) return cluster.lease_ms + cluster.reuse_del
 local function holds_back(cluster) return cluster.now_ms < cluster.hold_back_until_ms end
 
 -- Something may have been lost: whoever holds an ID has a time from then on to register it anew (G7).
+-- No witness of the time before may shorten that.
 local function hold_back(cluster, lost_ago_ms)
+  keep_clock(cluster)
   cluster.last_epoch = next_epoch(cluster)
   cluster.incarnation_began = cluster.last_epoch
   cluster.hold_back_until_ms = cluster.now_ms + math.max(0, hold_back_ms(cluster) - lost_ago_ms)

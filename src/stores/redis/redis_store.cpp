@@ -284,21 +284,20 @@ class RedisStore final : public Store {
     const Words words{packed(request.token), packed(configuration), packed(request.client),
                       request.instance,      request.owner,         flags(request)};
     Words told = words;
-    bool asks_for_mark = is_mark_due(request.cluster);
     // Asked twice where the server does not know the cluster, and more often while it restarts.
     for (int tries = 0; tries < 4; ++tries) {
-      const auto [answer, asked_at, marked] =
-          ask_to_acquire(request.cluster, told, asks_for_mark, deadline);
+      const auto [answer, asked_at, marked] = ask_to_acquire(request.cluster, told, deadline);
       if (answer.grant()) {
         if (marked == true) return noted_by_others(*answer.grant(), request.cluster, asked_at);
         return noted(*answer.grant(), request.cluster, deadline);
       }
       if (answer.word() != "unknown_cluster") refuse_acquisition(answer, request);
-      asks_for_mark = true;
+      forget_mark(request.cluster);
       told = words;
       if (marked) told.push_back(*marked ? "seen" : answer.text(1));
     }
-    throw Error(ErrorCode::unavailable, description() + ": it restarted again and again");
+    throw Error(ErrorCode::unavailable,
+                description() + ": it restarts again and again, or does not tell whether it does");
   }
 
   Grant do_renew(const RenewRequest& request, milliseconds timeout) override {
@@ -640,8 +639,8 @@ class RedisStore final : public Store {
 
   // Asks for the cluster's mark in the same write: a process that starts need not wait for another
   // answer, neither where others came before, nor where the server does not know the cluster.
-  Acquired ask_to_acquire(const std::string& cluster, const Words& arguments, bool asks_for_mark,
-                          Deadline deadline) {
+  Acquired ask_to_acquire(const std::string& cluster, const Words& arguments, Deadline deadline) {
+    const bool asks_for_mark = is_mark_due(cluster);
     std::vector<Words> commands;
     commands.push_back(script_words(detail::redis::acquire_script, cluster, arguments));
     if (asks_for_mark) {
@@ -677,6 +676,11 @@ class RedisStore final : public Store {
     return due == mark_due_.end() || steady_clock::now() >= due->second;
   }
 
+  void forget_mark(const std::string& cluster) {
+    const std::lock_guard lock(mutex_);
+    mark_due_.erase(cluster);
+  }
+
   // The grant; the cluster was found marked behind it, after `asked_at`.
   Grant noted_by_others(const Grant& grant, const std::string& cluster,
                         steady_clock::time_point asked_at) {
@@ -701,10 +705,7 @@ class RedisStore final : public Store {
       marked = error_in(reply) == nullptr;
     } catch (const Error&) {  // the next renewal tries again
     }
-    if (!marked) {
-      const std::lock_guard lock(mutex_);
-      mark_due_.erase(cluster);
-    }
+    if (!marked) forget_mark(cluster);
     return grant;
   }
 

@@ -9,7 +9,8 @@ local time = redis.call('TIME')
 local wall_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local CLIENT = ARGV[5]
 
--- The quick path: little time passed since the clock was saved, and nothing speaks against it.
+-- The quick path: little time passed since the clock was saved, and nothing speaks against it. (Only the
+-- cool-down hangs on the clock, so it is not asked whether another clock disputes it.)
 do
   local cluster, record = redis.pcall('HGET', KEYS[1], ''), redis.pcall('HGET', KEYS[1], ARGV[1])
   if type(cluster) == 'string' and #cluster > 128 and record and #record > 49 and

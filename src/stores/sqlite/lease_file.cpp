@@ -38,7 +38,10 @@ LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name,
       log_path_(beside(path, "-wal")),
       shared_memory_path_(beside(path, "-shm")),
       former_log_(identity_of(log_path_)),
-      identity_(make_file(path)),
+      made_(make_file(path)),
+      identity_(made_.identity),
+      // Where another process made the file at this moment, the log that it has made is the younger.
+      log_was_left_(former_log_ && (made_.is_new || former_log_->birth_ns < identity_.birth_ns)),
       machine_(this_machine()),
       database_(path.string(), name, deadline),
       records_(set_up(now, former_use)),
@@ -49,11 +52,6 @@ LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name,
 
 LeaseFile::SideFiles LeaseFile::present_side_files() const {
   return {identity_of(log_path_), identity_of(shared_memory_path_)};
-}
-
-// Its file was moved away. Where others make a new one at this moment, its log is younger than it.
-bool LeaseFile::log_was_left() const {
-  return former_log_ && (former_log_->birth_ns < identity_.birth_ns || identity_.birth_ns == 0);
 }
 
 bool LeaseFile::current() const {
@@ -117,9 +115,11 @@ Database& LeaseFile::set_up(milliseconds now, std::optional<milliseconds> former
     Statement statement(database_, select_stored);
     return read_stored(statement);
   };
-  // Put back from a copy, or in the place of one that this process used after it was last noticed.
+  // Put back from a copy, or in the place of one that this process used after it was last noticed; or
+  // another process made the tables and could not see the log any more.
   const auto lost = [&](const Stored& found) {
-    return found.file != identity_.text() || (former_use && found.lost < *former_use);
+    return found.file != identity_.text() || (former_use && found.lost < *former_use) ||
+           (log_was_left_ && found.lost == never_lost);
   };
   {
     // Opening a file that is ready waits for no writer.
@@ -132,7 +132,7 @@ Database& LeaseFile::set_up(milliseconds now, std::optional<milliseconds> former
   Transaction change(database_, Access::write);
   if (!has_tables()) {
     make_tables();
-    const bool was_deleted = former_use || log_was_left() || open_though_deleted(path_);
+    const bool was_deleted = former_use || log_was_left_ || open_though_deleted(path_);
     save({machine_, identity_.text(), was_deleted ? now : never_lost});
   } else if (const Stored found = stored(); !of_this_boot(found)) {
     end_all_leases(lost(found) ? now : never_lost);

@@ -63,9 +63,6 @@ class LeaseFile {
 
   SideFiles present_side_files() const;
 
-  // Whether a log was there before the file.
-  bool log_was_left() const;
-
   // What the table machine says.
   struct Stored {
     Machine machine;
@@ -90,7 +87,9 @@ class LeaseFile {
   std::filesystem::path log_path_;
   std::filesystem::path shared_memory_path_;
   std::optional<FileIdentity> former_log_;  // before the file was made or opened
+  MadeFile made_;
   FileIdentity identity_;
+  bool log_was_left_;  // by a file that was moved away
   Machine machine_;
   Database database_;
   Records records_;

@@ -82,13 +82,14 @@ bool open_though_deleted(const std::filesystem::path& path) {
   return false;
 }
 
-FileIdentity make_file(const std::filesystem::path& path) {
+MadeFile make_file(const std::filesystem::path& path) {
   const std::filesystem::path folder = path.parent_path();
   make_folder(folder);
   refuse_unfit_file_system(folder);
   // mknod(2) makes a file without opening it; SQLite would let everybody read the tokens in it.
   constexpr mode_t for_this_user = S_IFREG | 0600;
-  if (::mknod(path.c_str(), for_this_user, 0) != 0 && errno != EEXIST) {
+  const bool is_new = ::mknod(path.c_str(), for_this_user, 0) == 0;
+  if (!is_new && errno != EEXIST) {
     throw system_failure("make the file", path, errno);
   }
   refuse_unfit_file_system(path);
@@ -98,7 +99,7 @@ FileIdentity make_file(const std::filesystem::path& path) {
     throw Error(ErrorCode::corrupt_record,
                 path.string() + " is not an ordinary file; choose another path");
   }
-  return *identity;
+  return {*identity, is_new};
 }
 
 std::string_view unfit_file_system(std::uint32_t magic) noexcept {

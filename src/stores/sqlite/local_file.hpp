@@ -28,10 +28,16 @@ struct FileIdentity {
 /// The file that `path` names; nothing if that cannot be told.
 std::optional<FileIdentity> identity_of(const std::filesystem::path& path);
 
+/// The file at a path, and whether it was made just now.
+struct MadeFile {
+  FileIdentity identity;
+  bool is_new = false;
+};
+
 /// Makes the file and its folders, for this user alone, where they are missing; returns which it is.
 /// Errors: `denied`; `unavailable`; `unsupported_server` on a network file system; `corrupt_record`
 /// if something else than a file is there.
-FileIdentity make_file(const std::filesystem::path& path);
+MadeFile make_file(const std::filesystem::path& path);
 
 /// Whether a process that this one may look at has a file open that was deleted from this path.
 bool open_though_deleted(const std::filesystem::path& path);
