@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+--
 -- Whether the clocks that come with an operation soon after the cluster's clock was saved show nothing
 -- that advance_clock() would keep: the same conditions.
 local function undisputed(cluster, lease_ms, passed, client_ms, boot_ms)
