@@ -41,7 +41,8 @@ LeaseFile::LeaseFile(const std::filesystem::path& path, const std::string& name,
       made_(make_file(path)),
       identity_(made_.identity),
       // Where another process made the file at this moment, the log that it has made is the younger.
-      log_was_left_(former_log_ && (made_.is_new || former_log_->birth_ns < identity_.birth_ns)),
+      log_was_left_(former_log_ && (made_.is_new || identity_.birth_ns == 0 ||
+                                    former_log_->birth_ns < identity_.birth_ns)),
       machine_(this_machine()),
       database_(path.string(), name, deadline),
       records_(set_up(now, former_use)),
@@ -119,7 +120,7 @@ Database& LeaseFile::set_up(milliseconds now, std::optional<milliseconds> former
   // another process made the tables and could not see the log any more.
   const auto lost = [&](const Stored& found) {
     return found.file != identity_.text() || (former_use && found.lost < *former_use) ||
-           (log_was_left_ && found.lost == never_lost);
+           (made_.is_new && former_log_ && found.lost == never_lost);
   };
   {
     // Opening a file that is ready waits for no writer.
