@@ -10,7 +10,7 @@ string(APPEND source "#include \"stores/redis/scripts.hpp\"\n\nnamespace workeri
 foreach(name IN ITEMS acquire renew restore release inspect resize evict)
   file(READ "${FOLDER}/${name}.lua" own)
   string(REPLACE "-- common.lua\n" "${common}" script "${own}")
-  string(REPLACE "-- undisputed.lua\n" "${undisputed}" script "${script}")
+  string(REPLACE "    -- undisputed.lua\n" "${undisputed}" script "${script}")
   string(SHA1 sha1 "${script}")
   string(APPEND source
     "const Script ${name}_script{\n    \"${sha1}\",\n    R\"lua(${script})lua\"};\n\n")

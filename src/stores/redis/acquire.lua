@@ -13,8 +13,6 @@ local time = redis.call('TIME')
 local wall_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local CLIENT = ARGV[3]
 
--- undisputed.lua
-
 -- The quick path: no instance, a known cluster of this configuration and incarnation, a new token,
 -- little time since the clock was saved, and no clock that disputes it. While a server is neither
 -- started nor promoted it keeps its replication ID, which costs less to look at than all that is
@@ -26,15 +24,15 @@ if ARGV[4] == '' and not ARGV[7] then
     type(history) == 'string' and history:find(cluster:sub(129, 147), 1, true) and
     not redis.pcall('HGET', KEYS[1], ARGV[1]) then
     local last_epoch, next_fresh, granted, min, max, lease_ms, reuse_delay_ms, cool_down_ms, format,
-      began, last_wall_ms, clock_ms, hold_back_until_ms, lost_timestamps_ms =
-      struct.unpack('>dddddddddddddd', cluster)
+      began, last_wall_ms, clock_ms, hold_back_until_ms, lost_timestamps_ms, witness_boot_ms,
+      latest_client_ms = struct.unpack('>dddddddddddddddd', cluster)
     local _, _, seen_epoch = struct.unpack('>BBd', ARGV[6])
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
     local client_ms, boot_ms = struct.unpack('>dd', CLIENT)
+    -- undisputed.lua
     if format == 5 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
-      16 * (passed + 1) <= lease_ms and now_ms >= hold_back_until_ms and
-      undisputed(cluster, lease_ms, passed, client_ms, boot_ms) then
+      16 * (passed + 1) <= lease_ms and undisputed and now_ms >= hold_back_until_ms then
       local id, key, reserved_ms, former_token
       if next_fresh <= max then
         if granted == next_fresh - min and redis.pcall('ZCARD', KEYS[2]) == granted then
