@@ -37,11 +37,12 @@ class Floor {
     constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     check(sqlite3_open_v2(path.c_str(), &connection, flags, nullptr));
     connection_.reset(connection);
-    check(sqlite3_exec(connection,
-                       "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                       "CREATE TABLE floor (id INTEGER PRIMARY KEY, value INTEGER NOT NULL);"
-                       "INSERT INTO floor VALUES (1, 0)",
-                       nullptr, nullptr, nullptr));
+    check(sqlite3_exec(
+        connection,
+        "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+        "CREATE TABLE floor (id INTEGER PRIMARY KEY, value INTEGER NOT NULL);"
+        "INSERT INTO floor VALUES (1, 0)",
+        nullptr, nullptr, nullptr));
     begin_ = prepare("BEGIN IMMEDIATE");
     update_ = prepare("UPDATE floor SET value = value + 1 WHERE id = 1");
     commit_ = prepare("COMMIT");

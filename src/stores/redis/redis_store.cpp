@@ -595,7 +595,7 @@ class RedisStore final : public Store {
     if (const auto* error = std::get_if<Error>(&wait)) {
       return {ErrorCode::outcome_unknown, error->what()};
     }
-    const RedisReply& reply = std::get<RedisReply>(wait);
+    const auto& reply = std::get<RedisReply>(wait);
     if (const auto* error = error_in(reply)) {
       return {ErrorCode::outcome_unknown,
               detail::redis::server_error(description(), error->text).what()};
