@@ -13,7 +13,6 @@
 namespace {
 
 using workerid::Snowflake;
-using workerid::SnowflakeLayout;
 using workerid::SnowflakeOptions;
 
 void one_clock_read(benchmark::State& state) {
