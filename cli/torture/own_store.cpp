@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <stdexcept>
 #include <sys/time.h>
 #include <system_error>
@@ -38,14 +39,17 @@ bool comes_true(Condition condition) {
   return true;
 }
 
+// Outside the range from which the kernel takes ports by itself: it must not give this one to somebody
+// while the server is down.
 std::uint16_t free_port() {
-  const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-  Address address = Address::loopback(0);
-  if (::bind(socket.number(), address.raw(), address.size) != 0) {
-    throw std::system_error(errno, std::generic_category(), "bind");
+  std::random_device random;
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const auto port = static_cast<std::uint16_t>(10'000 + random() % 20'000);
+    const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+    const Address address = Address::loopback(port);
+    if (::bind(socket.number(), address.raw(), address.size) == 0) return port;
   }
-  ::getsockname(socket.number(), address.raw(), &address.size);
-  return address.port();
+  throw std::runtime_error("no TCP port from 10000 to 29999 of 127.0.0.1 is free");
 }
 
 }  // namespace

@@ -102,13 +102,7 @@ TEST(RedisCluster, LeasesSurviveAMasterThatStandsStill) {
 TEST(RedisCluster, LeasesSurviveAFailOverByHand) {
   ClusteredRedis redis;
   Holders holders(redis.url(), 10, long_lease());
-  RedisServer& former = redis.master_of("jobs");
-  for (const auto& node : redis.nodes()) {
-    const std::string info = node->cli({"INFO", "replication"});
-    if (info.find("master_port:" + std::to_string(former.port())) == std::string::npos) continue;
-    EXPECT_EQ(node->cli({"CLUSTER", "FAILOVER"}), "OK");
-  }
-  redis.wait_for_another_master("jobs", former.port());
+  redis.fail_over("jobs");
   holders.expect_all_renewed();
 }
 

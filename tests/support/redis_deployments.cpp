@@ -183,19 +183,27 @@ ClusteredRedis::ClusteredRedis(const std::vector<std::string>& server_arguments)
   }
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
     nodes_[node]->cli({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(node + 1)});
-    nodes_[node]->cli({"CLUSTER", "MEET", "127.0.0.1", std::to_string(client_port(*nodes_.front())),
-                       std::to_string(bus_ports.front())});
   }
   constexpr std::size_t slots = 16384;
   for (std::size_t node = 0; node < masters; ++node) {
     nodes_[node]->cli({"CLUSTER", "ADDSLOTSRANGE", std::to_string(slots * node / masters),
                        std::to_string(slots * (node + 1) / masters - 1)});
   }
+  const auto alone = [](const auto& node) {
+    const std::string info = node->cli({"CLUSTER", "INFO"});
+    return !contains(info, "cluster_known_nodes:6") || !contains(info, "cluster_state:ok");
+  };
+  // Who does not get to know another within a second gives it up.
+  auto next = steady_clock::now();
   wait_until("all nodes know each other", [&] {
-    return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
-      const std::string info = node->cli({"CLUSTER", "INFO"});
-      return contains(info, "cluster_known_nodes:6") && contains(info, "cluster_state:ok");
-    });
+    if (std::none_of(nodes_.begin(), nodes_.end(), alone)) return true;
+    if (steady_clock::now() < next) return false;
+    for (const auto& node : nodes_) {
+      node->cli({"CLUSTER", "MEET", "127.0.0.1", std::to_string(client_port(*nodes_.front())),
+                 std::to_string(bus_ports.front())});
+    }
+    next = steady_clock::now() + 3s;
+    return false;
   });
   for (std::size_t node = masters; node < nodes_.size(); ++node) {
     const std::string master = name(*nodes_[node - masters]);
@@ -258,6 +266,25 @@ RedisServer& ClusteredRedis::other_master(const std::string& cluster) {
 
 void ClusteredRedis::wait_for_another_master(const std::string& cluster, std::uint16_t port) {
   serving(std::stoul(slot(cluster)), port);
+}
+
+// A server gives a fail-over up after five seconds, and refuses one while it has no connection to its
+// master: on a machine that stood still for a moment, either happens.
+void ClusteredRedis::fail_over(const std::string& cluster) {
+  const std::uint16_t former = master_of(cluster).port();
+  auto next = steady_clock::now();
+  wait_until("a replica takes its master's place as it is told", [&] {
+    if (master_of(cluster).port() != former) return true;
+    if (steady_clock::now() < next) return false;
+    for (const auto& node : nodes_) {
+      const std::string info = node->cli({"INFO", "replication"});
+      if (contains(info, "master_port:" + std::to_string(former)) &&
+          node->cli({"CLUSTER", "FAILOVER"}) == "OK") {
+        next = steady_clock::now() + 6s;
+      }
+    }
+    return false;
+  });
 }
 
 void ClusteredRedis::wait_for_replica_of(std::size_t master) {

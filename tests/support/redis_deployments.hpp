@@ -84,6 +84,9 @@ class ClusteredRedis {
   /// Blocks until another node than the one on `port` serves them.
   void wait_for_another_master(const std::string& cluster, std::uint16_t port);
 
+  /// Has the replica of their master take its place, both being well.
+  void fail_over(const std::string& cluster);
+
   /// Blocks until the replica of the first, second or third master took its place.
   void wait_for_replica_of(std::size_t master);
 

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <fstream>
 #include <netinet/in.h>
@@ -27,6 +28,19 @@ using std::chrono::steady_clock;
 constexpr auto longest_start = 30s;
 constexpr auto age = 24h * 100;
 constexpr const char* clock_file = "clock-offset";
+
+// For as long as this process runs: a name that the kernel gives to one socket at a time.
+bool reserve(std::uint16_t port) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = "workerid-tests-port-" + std::to_string(port);
+  name.copy(address.sun_path + 1, sizeof address.sun_path - 1);  // abstract: no file
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), size) == 0) return true;
+  ::close(descriptor);
+  return false;
+}
 
 bool can_bind(std::uint16_t port) {
   sockaddr_in address{};
@@ -78,13 +92,13 @@ std::uint16_t free_port() {
   std::random_device random;
   while (true) {
     const auto port = static_cast<std::uint16_t>(10'000 + random() % 20'000);
-    if (can_bind(port)) return port;
+    if (can_bind(port) && reserve(port)) return port;
   }
 }
 
 RedisServer::RedisServer(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {
   offset_ = -age;
-  // Another test may take the port between our look at it and the server's: then try another one.
+  // What is no test may take the port between our look at it and the server's: then try another one.
   for (int attempt = 0; attempt < 5; ++attempt) {
     port_ = free_port();
     if (!start()) continue;

@@ -17,7 +17,7 @@
 namespace workerid::tests {
 
 /// A TCP port of the loopback interface that nobody listens on, outside the range from which the
-/// kernel takes ports by itself.
+/// kernel takes ports by itself. No test gets it again while this process runs.
 std::uint16_t free_port();
 
 /// A private redis-server on a loopback port and a unix socket, its data in a directory of its own;
