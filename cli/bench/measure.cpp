@@ -39,9 +39,9 @@ ClientTime client_now() {
 }
 
 struct Held {
-  WorkerId worker_id;
+  WorkerId worker_id = 0;
   Token token;
-  std::int64_t first_timestamp_ms;
+  std::int64_t first_timestamp_ms = 0;
 };
 
 // The leases of a scratch cluster.

@@ -183,7 +183,7 @@ class RedisSubject final : public Subject, private Server {
   }
 
   Json environment() override {
-    const std::string info = link_->ask<std::string>({"INFO", "everything"});
+    const auto info = link_->ask<std::string>({"INFO", "everything"});
     return {{"kind", "redis"},
             {"store", url_.description()},
             {"server", fact(info, "redis_version")},
@@ -233,7 +233,7 @@ class RedisSubject final : public Subject, private Server {
   std::shared_ptr<void> make_first_contact() override { return std::make_shared<Link>(url_); }
 
   std::optional<std::size_t> connections_left() override {
-    const std::string info = link_->ask<std::string>({"INFO", "clients"});
+    const auto info = link_->ask<std::string>({"INFO", "clients"});
     const std::string most = fact(info, "maxclients");
     if (most == "unknown") return std::nullopt;
     const double left = std::stod(most) - figure(info, "connected_clients");
@@ -248,7 +248,7 @@ class RedisSubject final : public Subject, private Server {
     const Call acquire = [&](Store& store, std::size_t) { store.acquire(request, bench_timeout); };
     const Words words = dictation_->words_of(*pipelined_, acquire, 0);
     const std::string prefix = "{workerid:" + cluster() + "}";
-    const std::size_t count = parse_integer<std::size_t>("EVALSHA", words.at(2));
+    const auto count = parse_integer<std::size_t>("EVALSHA", words.at(2));
     for (std::size_t index = 0; index < count; ++index) {
       scratch_keys_.push_back(words.at(3 + index));
       if (!scratch_keys_.back().starts_with(prefix)) {
@@ -284,7 +284,7 @@ class RedisSubject final : public Subject, private Server {
   }
 
   double used_cpu_us() {
-    const std::string info = link_->ask<std::string>({"INFO", "cpu"});
+    const auto info = link_->ask<std::string>({"INFO", "cpu"});
     return 1e6 * (figure(info, "used_cpu_user") + figure(info, "used_cpu_sys"));
   }
 

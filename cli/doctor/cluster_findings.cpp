@@ -71,10 +71,10 @@ Finding judge_forecast(const ClusterView& first, const ClusterView& second,
   const WorkerId grown = taken(second) - taken(first);
   const WorkerId left = size_of(second.configuration) - taken(second);
   const std::string watched = " in " + to_text(std::chrono::round<milliseconds>(apart));
-  if (grown <= 0 || apart <= apart.zero()) {
+  if (grown <= 0 || apart <= std::chrono::nanoseconds::zero()) {
     return {Severity::ok, "forecast",
             "unknown when the IDs run out: no more of them were taken" +
-                (apart <= apart.zero() ? " while nobody looked" : watched)};
+                (apart <= std::chrono::nanoseconds::zero() ? " while nobody looked" : watched)};
   }
   const double seconds_left = std::chrono::duration<double>(apart).count() *
                               static_cast<double>(left) / static_cast<double>(grown);

@@ -15,7 +15,6 @@ namespace workerid::cli {
 
 namespace {
 
-using detail::redis::NeededCommand;
 using detail::redis::value_of;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;

@@ -147,6 +147,7 @@ class RedisExamination {
 
   void ask_settings() {
     std::vector<Words> commands;
+    commands.reserve(settings_asked.size());
     for (const std::string_view name : settings_asked) {
       commands.push_back({"CONFIG", "GET", std::string{name}});
     }

@@ -362,7 +362,7 @@ TEST_F(DoctorOfRedis, FindsThatAServerIsYoung) {
                  {"was started", "7m30s", "--fresh"});
 }
 
-TEST_F(DoctorOfRedis, FindsThatACluserIsNearlyFull) {
+TEST_F(DoctorOfRedis, FindsThatAClusterIsNearlyFull) {
   const RedisServer server(durable);
   const Configuration ten{.min_worker_id = 1, .max_worker_id = 10};
   take(server, 8, ten);
