@@ -3,6 +3,7 @@
 
 #include "argument_pointers.hpp"
 #include "exit_codes.hpp"
+#include "messages.hpp"
 
 #include <algorithm>
 #include <array>
@@ -29,21 +30,6 @@ struct Order {
   int signal = 0;     // to be sent to the command, or 0
   BootTime deadline;  // the new one, if `signal` is 0
 };
-
-template <typename Message>
-void send(int socket, const Message& message) noexcept {
-  // It fails only if the other end is gone, which the reader of this end notices.
-  static_cast<void>(::send(socket, &message, sizeof message, MSG_NOSIGNAL));
-}
-
-enum class Received { message, nothing, closed };
-
-template <typename Message>
-Received receive(int socket, Message& message) noexcept {
-  const ssize_t length = ::recv(socket, &message, sizeof message, 0);
-  if (length == static_cast<ssize_t>(sizeof message)) return Received::message;
-  return length < 0 && (errno == EAGAIN || errno == EINTR) ? Received::nothing : Received::closed;
-}
 
 // The children of this thread, which is a process's first: orphans are given to that one.
 std::vector<pid_t> children() {

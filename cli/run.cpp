@@ -196,6 +196,12 @@ class Supervisor {
           "cannot run \"" + name + "\": " + std::generic_category().message(ending.exec_error));
       return ending.exec_error == ENOENT ? exit_not_found : exit_not_executable;
     }
+    if (ending.overdue && !ending_) {
+      say(output_,
+          "worker ID " + std::to_string(worker_id_) +
+              ": the lease ended while this process stood still; the command got SIGKILL",
+          {{"event", "ending"}, {"worker_id", worker_id_}, {"grace_ms", 0}});
+    }
     if (ending_ || ending.overdue) return exit_lease_lost;
     return WIFSIGNALED(ending.wait_status) ? exit_signal + WTERMSIG(ending.wait_status)
                                            : WEXITSTATUS(ending.wait_status);

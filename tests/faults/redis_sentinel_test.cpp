@@ -162,10 +162,10 @@ TEST(RedisSentinel, GrantsWaitForReplicas) {
   Client other;
   for (int repeated = 0; repeated < 2; ++repeated) {
     expect_error_naming(
-        ErrorCode::outcome_unknown, [&] { other.acquire(*store, 3s); }, "of 2 replicas");
+        ErrorCode::outcome_unknown, [&] { other.acquire(*store, 8s); }, "of 2 replicas");
   }
   expect_error_naming(
-      ErrorCode::outcome_unknown, [&] { client.renew(*store, grant.worker_id, Renewal::held, 3s); },
+      ErrorCode::outcome_unknown, [&] { client.renew(*store, grant.worker_id, Renewal::held, 8s); },
       "wait_replicas");
   // Both were done, and count where nobody asks for replicas.
   const auto careless = open_redis_store(redis.url());
