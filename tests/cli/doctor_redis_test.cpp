@@ -336,14 +336,14 @@ TEST_F(DoctorOfRedis, FindsAClockThatIsOff) {
 
 TEST_F(DoctorOfRedis, FindsAServerThatIsSlow) {
   const RedisServer server(durable);
-  ASSERT_EQ(tool_for(server)({"get", "--lease", "2s", "--reuse-delay", "2s"}).status, ExitStatus{});
+  ASSERT_EQ(tool_for(server)({"get", "--lease", "6s", "--reuse-delay", "6s"}).status, ExitStatus{});
   CuttingProxy proxy(server.port());
   const Tool tool{proxy.url(), "jobs"};
-  // A renewal of this cluster may take 333 ms.
-  proxy.delay_replies(100ms);
-  expect_finding(report_of(tool), "warning", "latency", {"333ms", "--lease"});
-  proxy.delay_replies(400ms);
-  expect_finding(report_of(tool), "error", "latency", {"333ms", "renewals fail", "--lease"});
+  // A renewal of this cluster may take a second.
+  proxy.delay_replies(150ms);
+  expect_finding(report_of(tool), "warning", "latency", {"may take 1s", "--lease"});
+  proxy.delay_replies(1100ms);
+  expect_finding(report_of(tool), "error", "latency", {"may take 1s", "renewals fail", "--lease"});
 }
 
 TEST_F(DoctorOfRedis, FindsAHoldBack) {
