@@ -11,6 +11,7 @@
 
 #include <workerid/redis_store.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -54,16 +55,31 @@ json expect_clean(std::vector<std::string> options, const std::string& store = "
   return found;
 }
 
+// What strikes when is drawn, so a run may miss what it is for; of five, one has to meet more than
+// `count` of each of what `pointers` point to.
+void expect_clean_with(const std::vector<std::string>& pointers,
+                       const std::vector<std::string>& options, int count = 0) {
+  json found;
+  for (int run = 0; run < 5; ++run) {
+    found = expect_clean(options);
+    const auto met = [&](const std::string& pointer) {
+      return found.value(json::json_pointer(pointer), 0) > count;
+    };
+    if (std::all_of(pointers.begin(), pointers.end(), met)) return;
+  }
+  ADD_FAILURE() << "not met in five runs; the last one: " << found.dump(1);
+}
+
 TEST(Torture, OfProcessesOnAFile) {
-  const json found =
-      expect_clean({"--server", "sqlite", "--seconds", "10", "--processes", "5", "--ids", "8"});
-  EXPECT_GT(found.at("figures").at("grants"), 8) << "IDs change hands";
+  // IDs change hands.
+  expect_clean_with({"/figures/grants"},
+                    {"--server", "sqlite", "--seconds", "10", "--processes", "5", "--ids", "8"}, 8);
 }
 
 TEST(Torture, OfProcessesThatCompete) {
-  const json found = expect_clean({"--server", "sqlite", "--seconds", "10", "--processes", "6",
-                                   "--ids", "3", "--faults", "kill,stop,leave"});
-  EXPECT_GT(found.at("calls").at("acquire/no_available_id"), 0);
+  expect_clean_with({"/calls/acquire~1no_available_id"},
+                    {"--server", "sqlite", "--seconds", "10", "--processes", "6", "--ids", "3",
+                     "--faults", "kill,stop,leave"});
 }
 
 TEST(Torture, OfAServerThatKeepsItsData) {
@@ -71,11 +87,9 @@ TEST(Torture, OfAServerThatKeepsItsData) {
 }
 
 TEST(Torture, OfAServerThatForgets) {  // G7
-  const json found =
-      expect_clean({"--server", "redis", "--server-data", "none", "--seconds", "15", "--processes",
-                    "5", "--ids", "8", "--faults", "kill,stop,restart,wipe"});
-  EXPECT_GT(found.at("events").at("restored"), 0);
-  EXPECT_GT(found.at("calls").at("acquire/holding_back"), 0);
+  expect_clean_with({"/events/restored", "/calls/acquire~1holding_back"},
+                    {"--server", "redis", "--server-data", "none", "--seconds", "15", "--processes",
+                     "5", "--ids", "8", "--faults", "kill,stop,restart,wipe"});
 }
 
 TEST(Torture, OfAReplicaThatLacksTheLastGrants) {  // G7
@@ -84,9 +98,9 @@ TEST(Torture, OfAReplicaThatLacksTheLastGrants) {  // G7
 }
 
 TEST(Torture, OfAFileThatIsDeletedAndReplaced) {  // G7
-  const json found = expect_clean({"--server", "sqlite", "--seconds", "20", "--processes", "5",
-                                   "--ids", "8", "--faults", "kill,leave,delete,replace"});
-  EXPECT_GT(found.at("events").at("restored"), 0);
+  expect_clean_with({"/events/restored"},
+                    {"--server", "sqlite", "--seconds", "20", "--processes", "5", "--ids", "8",
+                     "--faults", "kill,leave,delete,replace"});
 }
 
 TEST(Torture, OfAServersClock) {
