@@ -11,7 +11,6 @@
 
 #include <workerid/redis_store.hpp>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -55,31 +54,16 @@ json expect_clean(std::vector<std::string> options, const std::string& store = "
   return found;
 }
 
-// What strikes when is drawn, so a run may miss what it is for; of five, one has to meet more than
-// `count` of each of what `pointers` point to.
-void expect_clean_with(const std::vector<std::string>& pointers,
-                       const std::vector<std::string>& options, int count = 0) {
-  json found;
-  for (int run = 0; run < 5; ++run) {
-    found = expect_clean(options);
-    const auto met = [&](const std::string& pointer) {
-      return found.value(json::json_pointer(pointer), 0) > count;
-    };
-    if (std::all_of(pointers.begin(), pointers.end(), met)) return;
-  }
-  ADD_FAILURE() << "not met in five runs; the last one: " << found.dump(1);
-}
-
 TEST(Torture, OfProcessesOnAFile) {
-  // IDs change hands.
-  expect_clean_with({"/figures/grants"},
-                    {"--server", "sqlite", "--seconds", "10", "--processes", "5", "--ids", "8"}, 8);
+  const json found =
+      expect_clean({"--server", "sqlite", "--seconds", "10", "--processes", "5", "--ids", "8"});
+  EXPECT_GT(found.at("figures").at("grants"), 8) << "IDs change hands";
 }
 
 TEST(Torture, OfProcessesThatCompete) {
-  expect_clean_with({"/calls/acquire~1no_available_id"},
-                    {"--server", "sqlite", "--seconds", "10", "--processes", "6", "--ids", "3",
-                     "--faults", "kill,stop,leave"});
+  const json found = expect_clean({"--server", "sqlite", "--seconds", "10", "--processes", "6",
+                                   "--ids", "3", "--faults", "kill,stop,leave"});
+  EXPECT_GT(found.at("calls").at("acquire/no_available_id"), 0);
 }
 
 TEST(Torture, OfAServerThatKeepsItsData) {
@@ -87,9 +71,16 @@ TEST(Torture, OfAServerThatKeepsItsData) {
 }
 
 TEST(Torture, OfAServerThatForgets) {  // G7
-  expect_clean_with({"/events/restored", "/calls/acquire~1holding_back"},
-                    {"--server", "redis", "--server-data", "none", "--seconds", "15", "--processes",
-                     "5", "--ids", "8", "--faults", "kill,stop,restart,wipe"});
+  // When a process is killed is drawn, so not every run has a newcomer during a hold-back.
+  bool newcomer_was_held_back = false;
+  for (int run = 0; run < 5 && !newcomer_was_held_back; ++run) {
+    const json found =
+        expect_clean({"--server", "redis", "--server-data", "none", "--seconds", "15",
+                      "--processes", "5", "--ids", "8", "--faults", "kill,stop,restart,wipe"});
+    EXPECT_GT(found.at("events").at("restored"), 0);
+    newcomer_was_held_back = found.at("calls").contains("acquire/holding_back");
+  }
+  EXPECT_TRUE(newcomer_was_held_back);
 }
 
 TEST(Torture, OfAReplicaThatLacksTheLastGrants) {  // G7
@@ -98,9 +89,9 @@ TEST(Torture, OfAReplicaThatLacksTheLastGrants) {  // G7
 }
 
 TEST(Torture, OfAFileThatIsDeletedAndReplaced) {  // G7
-  expect_clean_with({"/events/restored"},
-                    {"--server", "sqlite", "--seconds", "20", "--processes", "5", "--ids", "8",
-                     "--faults", "kill,leave,delete,replace"});
+  const json found = expect_clean({"--server", "sqlite", "--seconds", "20", "--processes", "5",
+                                   "--ids", "8", "--faults", "kill,leave,delete,replace"});
+  EXPECT_GT(found.at("events").at("restored"), 0);
 }
 
 TEST(Torture, OfAServersClock) {
