@@ -25,6 +25,20 @@ void wait_until(const std::string& what, const std::function<bool()>& holds) {
   }
 }
 
+// As wait_until(), for what `act` brings about, which is done again and again.
+void act_until(const std::string& what, std::chrono::seconds pause,
+               const std::function<void()>& act, const std::function<bool()>& holds) {
+  auto next = steady_clock::now();
+  wait_until(what, [&] {
+    if (holds()) return true;
+    if (steady_clock::now() >= next) {
+      act();
+      next = steady_clock::now() + pause;
+    }
+    return false;
+  });
+}
+
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -189,21 +203,18 @@ ClusteredRedis::ClusteredRedis(const std::vector<std::string>& server_arguments)
     nodes_[node]->cli({"CLUSTER", "ADDSLOTSRANGE", std::to_string(slots * node / masters),
                        std::to_string(slots * (node + 1) / masters - 1)});
   }
-  const auto alone = [](const auto& node) {
-    const std::string info = node->cli({"CLUSTER", "INFO"});
-    return !contains(info, "cluster_known_nodes:6") || !contains(info, "cluster_state:ok");
-  };
   // Who does not get to know another within a second gives it up.
-  auto next = steady_clock::now();
-  wait_until("all nodes know each other", [&] {
-    if (std::none_of(nodes_.begin(), nodes_.end(), alone)) return true;
-    if (steady_clock::now() < next) return false;
+  const auto meet = [&] {
     for (const auto& node : nodes_) {
       node->cli({"CLUSTER", "MEET", "127.0.0.1", std::to_string(client_port(*nodes_.front())),
                  std::to_string(bus_ports.front())});
     }
-    next = steady_clock::now() + 3s;
-    return false;
+  };
+  act_until("all nodes know each other", 3s, meet, [&] {
+    return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+      const std::string info = node->cli({"CLUSTER", "INFO"});
+      return contains(info, "cluster_known_nodes:6") && contains(info, "cluster_state:ok");
+    });
   });
   for (std::size_t node = masters; node < nodes_.size(); ++node) {
     const std::string master = name(*nodes_[node - masters]);
@@ -272,19 +283,16 @@ void ClusteredRedis::wait_for_another_master(const std::string& cluster, std::ui
 // master: on a machine that stood still for a moment, either happens.
 void ClusteredRedis::fail_over(const std::string& cluster) {
   const std::uint16_t former = master_of(cluster).port();
-  auto next = steady_clock::now();
-  wait_until("a replica takes its master's place as it is told", [&] {
-    if (master_of(cluster).port() != former) return true;
-    if (steady_clock::now() < next) return false;
+  const auto order = [&] {
     for (const auto& node : nodes_) {
       const std::string info = node->cli({"INFO", "replication"});
-      if (contains(info, "master_port:" + std::to_string(former)) &&
-          node->cli({"CLUSTER", "FAILOVER"}) == "OK") {
-        next = steady_clock::now() + 6s;
+      if (contains(info, "master_port:" + std::to_string(former))) {
+        node->cli({"CLUSTER", "FAILOVER"});
       }
     }
-    return false;
-  });
+  };
+  act_until("a replica takes its master's place as it is told", 6s, order,
+            [&] { return master_of(cluster).port() != former; });
 }
 
 void ClusteredRedis::wait_for_replica_of(std::size_t master) {
