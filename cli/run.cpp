@@ -175,10 +175,13 @@ class Supervisor {
     guard_.set_deadline(now + grace);
     guard_late_ = now + grace + timing_.margin / 2;
     timer_.set(guard_late_);
-    say(output_,
-        "worker ID " + std::to_string(worker_id_) +
-            ": the lease ends; the command gets SIGTERM now and SIGKILL in " + to_text(shown),
-        {{"event", "ending"}, {"worker_id", worker_id_}, {"grace_ms", shown.count()}});
+    say_ending("the lease ends; the command gets SIGTERM now and SIGKILL in " + to_text(shown),
+               shown);
+  }
+
+  void say_ending(const std::string& what, milliseconds grace) const {
+    say(output_, "worker ID " + std::to_string(worker_id_) + ": " + what,
+        {{"event", "ending"}, {"worker_id", worker_id_}, {"grace_ms", grace.count()}});
   }
 
   void forward_signals() {
@@ -197,10 +200,8 @@ class Supervisor {
       return ending.exec_error == ENOENT ? exit_not_found : exit_not_executable;
     }
     if (ending.overdue && !ending_) {
-      say(output_,
-          "worker ID " + std::to_string(worker_id_) +
-              ": the lease ended while this process stood still; the command got SIGKILL",
-          {{"event", "ending"}, {"worker_id", worker_id_}, {"grace_ms", 0}});
+      say_ending("the lease ends; there was no time for SIGTERM, the command got SIGKILL",
+                 milliseconds::zero());
     }
     if (ending_ || ending.overdue) return exit_lease_lost;
     return WIFSIGNALED(ending.wait_status) ? exit_signal + WTERMSIG(ending.wait_status)
