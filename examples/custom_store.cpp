@@ -40,6 +40,13 @@ class CustomStore final : public workerid::Store {
         candidates.longest_free = record;
       }
     }
+    for (const workerid::Token& token : request.takeover.tokens) {
+      for (const auto& [worker_id, record] : table.records) {
+        if (record.token == token && record.instance == request.instance) {
+          candidates.same_instance = record;
+        }
+      }
+    }
     if (table.cluster) candidates.fresh = table.cluster->next_fresh;
     while (table.records.contains(candidates.fresh)) ++candidates.fresh;
     return write(table, workerid::rules::acquire(table.cluster, request, candidates, time()));
@@ -99,7 +106,7 @@ class CustomStore final : public workerid::Store {
   // The store's own clock, read inside the transaction, never a client's.
   static workerid::rules::StoreTime time() {
     const workerid::Moment now = workerid::boottime_clock()->now();
-    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall};
+    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall, true};
   }
 
   std::mutex mutex_;

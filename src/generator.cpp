@@ -10,11 +10,11 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <random>
-#include <set>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -77,7 +77,6 @@ class GeneratorCore {
     const Token token = acquired.origin.token;
     const std::lock_guard lock(mutex_);
     drop_ended(clock_->now());
-    if (acquired.origin.takeover && acquired.machine.left_an_attempt()) kept_back_.insert(token);
     explicit_leases_[token] = {std::move(acquired.origin), grant, acquired.machine.validity(),
                                std::move(acquired.claim)};
     return {grant.worker_id, token};
@@ -93,23 +92,16 @@ class GeneratorCore {
 
   void release(WorkerId worker_id, const Token& token) {
     check_process();
-    bool left_to_expire = false;
-    {
-      const std::lock_guard lock(mutex_);
-      left_to_expire = kept_back_.contains(token);
-    }
-    if (!left_to_expire) {
-      store_->release({.cluster = cluster_,
-                       .worker_id = worker_id,
-                       .token = token,
-                       .strict = true,
-                       .last_timestamp_ms = std::nullopt,
-                       .client = client_time(clock_->now())},
-                      timing_.attempt);
-    }
+    store_->release({.cluster = cluster_,
+                     .worker_id = worker_id,
+                     .token = token,
+                     .strict = true,
+                     .last_timestamp_ms = std::nullopt,
+                     .client = client_time(clock_->now())},
+                    timing_.attempt);
     const std::lock_guard lock(mutex_);
     explicit_leases_.erase(token);
-    given_up_.erase(token);
+    std::erase(ended_, token);
   }
 
   ClusterView inspect() {
@@ -157,6 +149,7 @@ class GeneratorCore {
   std::optional<ExplicitLease> remembered(const Token& token, const Moment& now);
   void remember(const Token& token, ExplicitLease lease);
   void drop_ended(const Moment& now);
+  void check_not_ended(const Token& token) const;
   Error ended() const;
 
   const ForkGuard fork_guard_;
@@ -173,8 +166,7 @@ class GeneratorCore {
   Identity identity_;
   std::weak_ptr<void> name_claim_;
   std::map<Token, ExplicitLease> explicit_leases_;
-  std::set<Token> given_up_;   // had the name, and ended by this process's clock: renewed no more
-  std::set<Token> kept_back_;  // not released, see LeaseMachine::left_an_attempt
+  std::deque<Token> ended_;  // explicit leases that ended by this process's clock: renewed no more
   std::uint64_t seen_epoch_ = 0;
 };
 
@@ -188,6 +180,7 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
 
   const Claim claim = claim_name();
   AcquireRequest request = request_for(claim);
+  bool looks = claim && options_.takeover;  // for what it takes over, once
   LeaseMachine machine(configuration_.lease_time, random_seed(), start, wait);
   Wakeup nobody;
   while (machine.state() == LeaseMachine::State::acquiring) {
@@ -199,7 +192,14 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
     }
     request.client = client_time(now);
     try {
-      const auto timeout = std::get<LeaseMachine::Acquire>(action).timeout;
+      auto timeout = std::get<LeaseMachine::Acquire>(action).timeout;
+      if (looks) {
+        const auto former = store_->former_lease(cluster_, request.instance, timeout);
+        request.takeover.epoch = former ? former->epoch : 0;
+        looks = false;
+        const auto taken = std::chrono::ceil<milliseconds>(clock_->now().boot - now.boot);
+        timeout = std::max(milliseconds{1}, timeout - taken);
+      }
       machine.answered(store_->acquire(request, timeout), clock_->now());
     } catch (const Error& error) {
       machine.failed(error, clock_->now());
@@ -218,7 +218,7 @@ void GeneratorCore::renew(WorkerId worker_id, const Token& token) {
   Moment anchor = clock_->now();
   std::optional<ExplicitLease> lease = remembered(token, anchor);
   if (lease && lease->grant.worker_id != worker_id) lease.reset();
-  const bool runs = lease && lease->validity.covers(anchor);
+  const bool runs = lease && lease->validity.covers(anchor);  // else its wall clock disagrees
   const RenewRequest request{cluster_, worker_id, token, runs ? Renewal::held : Renewal::strict,
                              client_time(anchor)};
   Grant grant;
@@ -233,7 +233,8 @@ void GeneratorCore::renew(WorkerId worker_id, const Token& token) {
   if (!lease) return;
   if (forgotten && lease->validity.covers(clock_->now())) {
     anchor = clock_->now();
-    grant = store_->restore(restore_request(lease->origin, lease->grant, anchor), timing_.attempt);
+    grant = store_->restore(restore_request(lease->origin, lease->grant, lease->validity, anchor),
+                            timing_.attempt);
   }
   if (runs && !lease->validity.covers(clock_->now())) throw ended();
   lease->grant = grant;
@@ -247,7 +248,7 @@ std::optional<GeneratorCore::ExplicitLease> GeneratorCore::remembered(const Toke
   drop_ended(now);
   const auto place = explicit_leases_.find(token);
   if (place != explicit_leases_.end()) return place->second;
-  if (given_up_.contains(token)) throw ended();
+  check_not_ended(token);
   return std::nullopt;
 }
 
@@ -255,17 +256,25 @@ void GeneratorCore::remember(const Token& token, ExplicitLease lease) {
   const std::lock_guard lock(mutex_);
   const auto place = explicit_leases_.find(token);
   if (place != explicit_leases_.end()) place->second = std::move(lease);
-  if (given_up_.contains(token)) throw ended();
+  check_not_ended(token);
 }
 
-// Its user counts the lease time and nothing else: a step of the wall clock does not end it.
+// Its user counts the lease time and nothing else: a step of the wall clock does not end it. By the
+// store's clock one that ended may run on: but another lease may have its name, or the store may have
+// granted its ID in what it lost since.
 void GeneratorCore::drop_ended(const Moment& now) {
   std::erase_if(explicit_leases_, [&](const auto& lease) {
     const bool ended = now.boot >= lease.second.validity.boot;
-    // By the store's clock it may run on. Its name is free, so another lease may take its ID over.
-    if (ended && lease.second.claim) given_up_.insert(lease.first);
+    if (ended) ended_.push_back(lease.first);
     return ended;
   });
+  // Of one that is forgotten the store is asked again.
+  constexpr std::size_t most_remembered = 10'000;
+  while (ended_.size() > most_remembered) ended_.pop_front();
+}
+
+void GeneratorCore::check_not_ended(const Token& token) const {
+  if (std::find(ended_.begin(), ended_.end(), token) != ended_.end()) throw ended();
 }
 
 Error GeneratorCore::ended() const {
@@ -309,7 +318,7 @@ AcquireRequest GeneratorCore::request_for(const Claim& claim) {
                          .configuration = configuration_,
                          .token = Token::random(),
                          .instance = {},
-                         .takeover = false,
+                         .takeover = {},
                          .owner = owner_,
                          .fresh = options_.fresh,
                          .seen_epoch = 0,
@@ -320,11 +329,10 @@ AcquireRequest GeneratorCore::request_for(const Claim& claim) {
   }
   if (!claim) return request;
   request.instance = options_.instance;
-  request.takeover = options_.takeover;
+  const std::lock_guard lock(mutex_);
   if (!identity_.name().empty()) {
-    // Nobody else has this name: the lock proves that its former holder is gone.
     request.instance += (request.instance.empty() ? "" : "/") + identity_.name();
-    request.takeover = true;
+    request.takeover.tokens = identity_.add(request.token);
   }
   return request;
 }

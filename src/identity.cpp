@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "identity.hpp"
 
-#include <workerid/error.hpp>
-#include <workerid/token.hpp>
+#include "file_place.hpp"
+#include "host_boot.hpp"
+#include "system_error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <fcntl.h>
+#include <optional>
+#include <sstream>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -17,26 +22,83 @@ namespace workerid::detail {
 
 namespace {
 
-constexpr std::string_view heading = "workerid identity 1\n";
+constexpr std::string_view first_heading = "workerid identity 1\n";
+constexpr std::string_view heading = "workerid identity 2\n";
 
-bool is_token(std::string_view text) {
+// One sector: what stands in it is written as a whole, or nearly.
+constexpr std::size_t text_size = 512;
+
+std::optional<Token> token_in(std::string_view text) {
   try {
-    Token::parse(text);
-    return true;
+    return Token::parse(text);
   } catch (const Error&) {
-    return false;
+    return std::nullopt;
   }
 }
 
+// FNV-1a: it is to see a torn write, not an attack.
+std::string checksum(std::string_view text) {
+  std::uint64_t sum = 0xcbf29ce484222325U;
+  for (const char character : text) {
+    sum = (sum ^ static_cast<unsigned char>(character)) * 0x100000001b3U;
+  }
+  std::array<char, 17> digits{};
+  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(sum));
+  return digits.data();
+}
+
+// What follows `key` on a line of its own, or nothing.
+std::string value_of(const std::string& line, std::string_view key) {
+  return line.size() > key.size() && line.compare(0, key.size(), key) == 0 &&
+                 line[key.size()] == ' '
+             ? line.substr(key.size() + 1)
+             : std::string{};
+}
+
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what, int error) {
-  const ErrorCode code = error == EACCES || error == EPERM || error == EROFS
-                             ? ErrorCode::denied
-                             : ErrorCode::invalid_argument;
-  throw Error(code, "identity file " + path.string() + ": " + what + ": " +
-                        std::generic_category().message(error));
+  throw Error(code_of_system_error(error, ErrorCode::invalid_argument),
+              "identity file " + path.string() + ": " + what + ": " + system_text(error));
 }
 
 }  // namespace
+
+std::string IdentityText::text() const {
+  std::string text{heading};
+  text += "name " + name + "\nplace " + place + "\n";
+  for (const Token& token : tokens) text += "token " + token.text() + "\n";
+  text += "sum " + checksum(text) + "\n";
+  text.resize(std::max(text.size(), text_size), '\n');
+  return text;
+}
+
+IdentityText IdentityText::parse(std::string_view text) {
+  IdentityText identity;
+  // One that was made just before a loss of power may be of nothing but zeros, or of its beginning.
+  const std::string_view begun = text.substr(0, text.find('\0'));
+  if (begun.size() < heading.size() && heading.substr(0, begun.size()) == begun) return identity;
+  const bool former = text.substr(0, first_heading.size()) == first_heading;
+  std::istringstream lines{std::string{text.substr(std::min(text.size(), heading.size()))}};
+  std::string line;
+  std::getline(lines, line);
+  const std::string name = former ? line : value_of(line, "name");
+  if (token_in(name)) identity.name = name;
+  if (former ? identity.name.empty() : text.substr(0, heading.size()) != heading) {
+    throw Error(ErrorCode::corrupt_record,
+                "it is not one; name another path, or delete it if it is not needed");
+  }
+  if (former) return identity;
+
+  const std::size_t sum_at = text.find("\nsum ");
+  if (sum_at == std::string_view::npos) return identity;
+  const std::string_view summed = text.substr(0, sum_at + 1);
+  if (text.substr(sum_at + 5, 16) != checksum(summed)) return identity;
+  while (std::getline(lines, line)) {
+    if (const std::string place = value_of(line, "place"); !place.empty()) identity.place = place;
+    const auto token = token_in(value_of(line, "token"));
+    if (token && identity.tokens.size() < Takeover::most_tokens) identity.tokens.push_back(*token);
+  }
+  return identity;
+}
 
 Identity::Identity(std::filesystem::path path) : path_(std::move(path)) {}
 
@@ -46,13 +108,15 @@ Identity::~Identity() {
 
 bool Identity::lock() {
   if (!name_.empty()) return true;
+  check_place(std::filesystem::absolute(path_).parent_path());
   for (;;) {
     constexpr mode_t owner_only = 0600;
     const int descriptor = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, owner_only);
     if (descriptor < 0) fail(path_, "it cannot be opened", errno);
     descriptor_ = descriptor;
     if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && still_at_path()) {
-      read_or_write_name();
+      check_place(path_);
+      read();
       return true;
     }
     const int error = errno;
@@ -72,42 +136,36 @@ bool Identity::still_at_path() const {
          opened.st_ino == present.st_ino && opened.st_dev == present.st_dev;
 }
 
-void Identity::read_or_write_name() {
-  struct stat status {};
-  if (::fstat(descriptor_, &status) != 0) fail(path_, "its status cannot be read", errno);
-  // A copy has another inode, and its original may be in use: it does not keep the name.
-  const std::string inode = "inode " + std::to_string(status.st_ino) + "\n";
-
-  constexpr std::size_t more_than_any = 256;
+void Identity::read() {
+  constexpr std::size_t more_than_any = 2 * text_size;
   std::array<char, more_than_any> buffer{};
   const ssize_t length = ::pread(descriptor_, buffer.data(), buffer.size(), 0);
   if (length < 0) fail(path_, "it cannot be read", errno);
-  const std::string content(buffer.data(), static_cast<std::size_t>(length));
-
-  const std::size_t name_end = heading.size() + Token::text_length;
-  if (!content.empty()) {
-    if (content.compare(0, heading.size(), heading) != 0 || content.size() <= name_end ||
-        content[name_end] != '\n' ||
-        !is_token(std::string_view{content}.substr(heading.size(), Token::text_length))) {
-      throw Error(ErrorCode::corrupt_record,
-                  "identity file " + path_.string() +
-                      ": it is not one; name another path, or delete it if it is not needed");
-    }
-    if (content.compare(name_end + 1, std::string::npos, inode) == 0) {
-      name_ = content.substr(heading.size(), Token::text_length);
-      return;
-    }
+  IdentityText found;
+  try {
+    found = IdentityText::parse({buffer.data(), static_cast<std::size_t>(length)});
+  } catch (const Error& error) {
+    throw Error(error.error_code(), "identity file " + path_.string() + ": " + error.what());
   }
+  const auto file = identity_of(descriptor_);
+  if (!file) fail(path_, "its status cannot be read", errno);
+  if (!boot_clock_name().empty()) {
+    place_ = boot_clock_name() + " " + std::to_string(file->device) + " " +
+             std::to_string(file->inode) + " " + std::to_string(file->birth_ns);
+  }
+  // Elsewhere the process that wrote the tokens may live: a machine that this disk was copied from.
+  if (!place_.empty() && found.place == place_) tokens_ = FormerTokens{std::move(found.tokens)};
+  name_ = found.name.empty() ? Token::random().text() : std::move(found.name);
+}
 
-  const std::string name = Token::random().text();
-  const std::string written = std::string{heading} + name + "\n" + inode;
-  if (::ftruncate(descriptor_, 0) != 0 ||
-      ::pwrite(descriptor_, written.data(), written.size(), 0) !=
-          static_cast<ssize_t>(written.size()) ||
-      ::fsync(descriptor_) != 0) {
+std::vector<Token> Identity::add(const Token& token) {
+  std::vector<Token> former = tokens_.add(token);
+  const std::string text = IdentityText{name_, place_, tokens_.all()}.text();
+  errno = EIO;  // for a write that wrote only a part
+  if (::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     fail(path_, "it cannot be written", errno);
   }
-  name_ = name;
+  return former;
 }
 
 }  // namespace workerid::detail

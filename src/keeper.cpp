@@ -2,12 +2,11 @@
 #include "keeper.hpp"
 
 #include "answer.hpp"
+#include "host_boot.hpp"
 
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
-#include <filesystem>
-#include <fstream>
 #include <mutex>
 #include <utility>
 #include <variant>
@@ -18,17 +17,6 @@ namespace workerid::detail {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Names this run of this kernel's boot clock: other boots, and other time namespaces, count
-// another.
-std::string this_machine() {
-  std::string boot_id;
-  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot_id);
-  if (boot_id.empty()) return {};
-  std::error_code no_namespaces;
-  return boot_id + "/" +
-         std::filesystem::read_symlink("/proc/self/ns/time", no_namespaces).string();
-}
 
 // Calls the user's callback, on a thread of its own: it may block without delaying a renewal.
 class Notifier {
@@ -119,19 +107,19 @@ void leave_to_parent(std::shared_ptr<void> object) {
 }
 
 ClientTime client_time(const Moment& moment) {
-  static const std::string machine = this_machine();
-  return {moment, machine};
+  return {moment, boot_clock_name()};
 }
 
 RestoreRequest restore_request(const AcquireRequest& origin, const Grant& grant,
-                               const Moment& moment) {
+                               const LeaseMachine::Validity& validity, const Moment& moment) {
   return {.cluster = origin.cluster,
           .configuration = origin.configuration,
           .token = origin.token,
           .grant = grant,
           .instance = origin.instance,
           .owner = origin.owner,
-          .client = client_time(moment)};
+          .client = client_time(moment),
+          .valid_until = validity.boot};
 }
 
 LeaseControl::LeaseControl(Keeper& keeper, AcquireRequest origin, LeaseMachine machine,
@@ -289,7 +277,9 @@ struct Keeper::Shared {
   void restore(std::unique_lock<std::mutex>& lock, const std::shared_ptr<LeaseControl>& lease,
                milliseconds timeout, const Moment& now) {
     if (ending || !alive(lease->machine_)) return;
-    const RestoreRequest request = restore_request(lease->origin_, lease->machine_.grant(), now);
+    const LeaseMachine& machine = lease->machine_;
+    const RestoreRequest request =
+        restore_request(lease->origin_, machine.grant(), machine.validity(), now);
     lock.unlock();
     const auto answer = answer_of([&] { return store->restore(request, timeout); });
     lock.lock();
@@ -389,11 +379,7 @@ std::optional<Error> Keeper::release(LeaseControl& lease,
   std::unique_lock lock(shared_->mutex);
   LeaseMachine& machine = lease.machine_;
   if (!Shared::alive(machine)) return std::nullopt;
-  if (lease.origin_.takeover && machine.left_an_attempt()) {
-    machine.abandon();
-  } else {
-    machine.release(clock()->now());
-  }
+  machine.release(clock()->now());
   shared_->tell(lease);  // not held any more before the request is sent
   shared_->unschedule(lease);
   Shared::wake_waiting(lease);

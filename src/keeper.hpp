@@ -48,9 +48,9 @@ void leave_to_parent(std::shared_ptr<void> object);
 // Who sent a request and when; shared by all requests of a generator.
 ClientTime client_time(const Moment& moment);
 
-// Registers anew what `origin` was granted.
+// Registers anew what `origin` was granted, by a holder whose validity is `validity`.
 RestoreRequest restore_request(const AcquireRequest& origin, const Grant& grant,
-                               const Moment& moment);
+                               const LeaseMachine::Validity& validity, const Moment& moment);
 
 class Keeper;
 

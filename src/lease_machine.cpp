@@ -156,7 +156,6 @@ void LeaseMachine::failed(const Error& error, const Moment& now) {
 void LeaseMachine::acquire_failed(const Error& error, const Moment& now) {
   const ErrorCode code = error.error_code();
   const bool transient = code == ErrorCode::unavailable || code == ErrorCode::outcome_unknown;
-  if (code == ErrorCode::outcome_unknown) left_an_attempt_ = true;
   if (!transient && !error.retry_after()) {
     error_ = error;
     end(State::failed);
@@ -175,7 +174,9 @@ void LeaseMachine::acquire_failed(const Error& error, const Moment& now) {
 }
 
 void LeaseMachine::renew_failed(const Error& error, const Moment& now) {
-  if (ends_ownership(error.error_code())) {
+  // A restoration that came too late says nothing of the lease: it may be resumed.
+  const bool too_late = unknown_ && error.error_code() == ErrorCode::token_expired;
+  if (ends_ownership(error.error_code()) && !too_late) {
     // Who is valid owns the ID; a store that does not know it may have forgotten (G7).
     if (!unknown_ && renewal_ == Renewal::held && validity_.covers(now)) {
       unknown_ = true;

@@ -107,10 +107,6 @@ class LeaseMachine {
   const Grant& grant() const noexcept { return grant_; }
   // Why the lease is failed or lost, or why its release was not heard.
   const std::optional<Error>& error() const noexcept { return error_; }
-  // An attempt to acquire was not answered. It may be executed yet, however late; with a takeover it
-  // then takes the ID from whoever goes on under the same name, under this token, whose release must
-  // therefore never be sent: it would free the ID under that holder (G1).
-  bool left_an_attempt() const noexcept { return left_an_attempt_; }
   // What happened since the last call, in order.
   std::vector<Notice> take_notices();
 
@@ -141,7 +137,6 @@ class LeaseMachine {
   BootTime give_up_;                 // when acquiring or releasing is over
   std::optional<BootTime> warn_at_;  // until the early warning was given
   int attempts_ = 0;                 // since the last answer
-  bool left_an_attempt_ = false;
 };
 
 }  // namespace workerid::detail

@@ -51,7 +51,6 @@ void extend(Record& record, const Cluster& cluster, const ClientTime& client,
   record.reserved.last_ms = std::abs(moved_ms - needed_ms) <= lease_time.count() / 64
                                 ? moved_ms
                                 : std::max(record.reserved.last_ms, needed_ms);
-  record.incarnation_began = cluster.incarnation_began;
 }
 
 // A new grant of the record's ID: a greater epoch, and timestamps above all that were reserved.
@@ -79,6 +78,11 @@ bool holds_back(const Cluster& cluster, const StoreTime& time) {
   return time.now < cluster.hold_back_until;
 }
 
+// Whether the claim that nobody ever used it may be true.
+bool may_be_fresh(const Cluster& cluster) {
+  return cluster.granted == 0 && !cluster.proven;
+}
+
 // Compares the store with what was noted of it, and holds back if it forgot or went back (G7).
 // `seen_epoch` is a witness: a store that granted it once and does not know it now went back.
 void notice_loss(Cluster& cluster, std::uint64_t seen_epoch, const StoreTime& time,
@@ -97,7 +101,7 @@ Decision refuse_holding_back(const Cluster& cluster, const std::string& name,
   std::string facts = "cluster " + quoted(name) + ": the store may have lost data, so for " +
                       std::to_string(left.count()) +
                       " ms more nothing is granted, and those who still hold an ID keep it";
-  if (cluster.granted == 0) facts += fresh_advice;
+  if (may_be_fresh(cluster)) facts += fresh_advice;
   return {cluster, std::nullopt, Error(ErrorCode::holding_back, facts, left)};
 }
 
@@ -124,6 +128,25 @@ WallTime latest_of(WallTime latest, WallTime wall, const ClientTime& client,
 
 bool grantable(const Record& record, const StoreTime& time) {
   return time.now >= record.free_at;
+}
+
+// Where a promise still runs, as when it is taken over, whoever gave the word that its holder is gone
+// may be wrong: nobody else gets the ID before the end that was promised (G1).
+void replace_holder(Record& record, const StoreTime& time) {
+  record.floor = grantable(record, time) ? milliseconds{0} : record.free_at;
+  record.lease_end = time.now;
+}
+
+bool names(const Takeover& takeover, const Record& record) {
+  const auto& [tokens, epoch] = takeover;
+  return epoch == record.epoch ||
+         std::find(tokens.begin(), tokens.end(), record.token) != tokens.end();
+}
+
+// Since the last loss. Neither a restoration nor a held renewal makes a lease so: both may have been
+// under way since before it, and they keep its epoch.
+bool granted_in_this_incarnation(const Record& record, const Cluster& cluster) {
+  return record.epoch > cluster.incarnation_began;
 }
 
 std::string lease_text(WorkerId worker_id, const std::string& cluster) {
@@ -194,6 +217,16 @@ void refuse_ended(const Record& record, const std::string& cluster, const StoreT
                   std::to_string((time.now - record.lease_end).count()) + " ms ago");
 }
 
+// Who does not know whether its own validity runs may have lapsed long ago, and others have had the ID
+// in what was lost (R3).
+void refuse_of_former_incarnation(const Record& record, const Cluster& cluster,
+                                  const std::string& name) {
+  if (granted_in_this_incarnation(record, cluster)) return;
+  throw Error(ErrorCode::token_expired,
+              lease_text(record.worker_id, name) +
+                  ": the store may have lost data since it was granted; get another worker ID");
+}
+
 }  // namespace
 
 Cluster new_cluster(const Configuration& configuration) {
@@ -225,6 +258,11 @@ milliseconds LeaseClock::advance(milliseconds lease_time, WallTime wall, const C
   }
   keep(now + credit, lease_time, wall, client);
   return now;
+}
+
+void LeaseClock::begin_anew(milliseconds reading, milliseconds lease_time, WallTime wall,
+                            const ClientTime& client) {
+  keep(reading, lease_time, wall, {client.moment, {}});
 }
 
 void LeaseClock::keep(milliseconds reading, milliseconds lease_time, WallTime wall,
@@ -259,9 +297,9 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
     hold_back(cluster, *history.lost_ago, time);
   }
   notice_loss(cluster, request.seen_epoch, time, history);
-  // A lease that was granted or restored would belie it, and so does who saw one.
-  if (request.fresh && request.seen_epoch == 0 && cluster.granted == 0 &&
-      cluster.last_epoch == cluster.incarnation_began) {
+  // A lease that was granted or restored belies the claim, and so does, for good, whoever saw one.
+  if (request.seen_epoch > 0) cluster.proven = true;
+  if (request.fresh && may_be_fresh(cluster)) {
     cluster.hold_back_until = time.now;
     cluster.lost_timestamps_ms = 0;
   }
@@ -274,7 +312,7 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
       throw Error(ErrorCode::invalid_token,
                   which + ": the lease of this token was released; a token serves one acquisition");
     }
-    if (record.incarnation_began == cluster.incarnation_began) {
+    if (granted_in_this_incarnation(record, cluster)) {
       extend(record, cluster, request.client, time);
     } else {  // Who was granted it next, and reserved what, may have been lost.
       grant_anew(record, cluster, request.client, time);
@@ -289,8 +327,8 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
   cluster.next_fresh = fresh;
 
   Record record;
-  if (candidates.same_instance &&
-      (request.takeover || grantable(*candidates.same_instance, time))) {
+  if (candidates.same_instance && (grantable(*candidates.same_instance, time) ||
+                                   names(request.takeover, *candidates.same_instance))) {
     record = *candidates.same_instance;
   } else if (fresh <= cluster.configuration.max_worker_id) {
     record.worker_id = cluster.next_fresh++;
@@ -316,8 +354,7 @@ Decision acquire(const std::optional<Cluster>& stored, const AcquireRequest& req
   record.instance = request.instance;
   record.owner = request.owner;
   record.released = false;
-  // A takeover shortens what was promised to a holder that is known to be gone.
-  record.lease_end = record.free_at = time.now;
+  replace_holder(record, time);
   grant_anew(record, cluster, request.client, time);
   return {cluster, record};
 }
@@ -332,7 +369,10 @@ Decision renew(const std::optional<Cluster>& stored, const RenewRequest& request
     notice_loss(cluster, 0, time, history);
     if (holds_back(cluster, time)) return refuse_holding_back(cluster, request.cluster, time);
   }
-  if (request.renewal == Renewal::strict) refuse_ended(record, request.cluster, time);
+  if (request.renewal == Renewal::strict) {
+    refuse_ended(record, request.cluster, time);
+    refuse_of_former_incarnation(record, cluster, request.cluster);
+  }
   if (request.renewal == Renewal::resume) {
     check_range(cluster.configuration, request.worker_id, request.cluster);
     grant_anew(record, cluster, request.client, time);
@@ -352,18 +392,27 @@ Decision restore(const std::optional<Cluster>& stored, const RestoreRequest& req
     check_range(cluster.configuration, worker_id, request.cluster);
   }
 
+  // Its sender could not begin a validity with the answer, and may have lapsed.
+  if (time.of_clients && BootTime{time.now} >= request.valid_until) {
+    throw Error(ErrorCode::token_expired,
+                lease_text(worker_id, request.cluster) +
+                    ": its holder's validity was over before the store could register it anew");
+  }
+
   const bool owned = found && found->token == request.token;
   const bool forgotten = !found || (!owned && found->epoch < epoch);
   notice_loss(cluster, epoch, time, history);
-  // R2: what was written since the loss is true.
-  const bool true_record = found && found->incarnation_began == cluster.incarnation_began;
-  if (found && (!forgotten || true_record)) check_owner(*found, request.token, request.cluster);
+  // R2: what was granted since the loss is true, and of two that are restored the later grant: it was
+  // made when the earlier promise was over.
+  if (found && (!forgotten || granted_in_this_incarnation(*found, cluster))) {
+    check_owner(*found, request.token, request.cluster);
+  }
   if (owned) check_not_released(*found, request.cluster);
   if (forgotten && !holds_back(cluster, time)) hold_back(cluster, milliseconds{0}, time);
 
   if (!found) ++cluster.granted;
   Record record = found.value_or(Record{});
-  if (!owned) record.lease_end = time.now;
+  if (!owned) replace_holder(record, time);
   record.worker_id = worker_id;
   record.token = request.token;
   record.epoch = std::max(record.epoch, epoch);
@@ -394,7 +443,7 @@ std::optional<Record> release(const std::optional<Cluster>& cluster, const Relea
   }
   record.released = true;
   record.lease_end = std::min(record.lease_end, time.now);
-  record.free_at = time.now + cluster->configuration.cool_down;
+  record.free_at = std::max(time.now + cluster->configuration.cool_down, record.floor);
   return record;
 }
 

@@ -94,6 +94,23 @@ void leave_out_former_ids(ClusterView& view) {
   });
 }
 
+void check_takeover(const AcquireRequest& request) {
+  const auto& [tokens, epoch] = request.takeover;
+  if (!request.takeover.empty() && request.instance.empty()) refuse("takeover needs an instance");
+  if (tokens.size() > Takeover::most_tokens) {
+    refuse("takeover names " + std::to_string(tokens.size()) + " tokens; at most " +
+           std::to_string(Takeover::most_tokens) + " are allowed");
+  }
+  for (const Token& token : tokens) {
+    if (token.empty())
+      throw Error(ErrorCode::invalid_token, "a token that takeover names is empty");
+  }
+  if (epoch > largest_epoch) {
+    refuse("takeover names the epoch " + std::to_string(epoch) + "; it must not be above " +
+           std::to_string(largest_epoch));
+  }
+}
+
 // The next one has to be greater.
 void check_seen(std::uint64_t epoch) {
   if (epoch >= largest_epoch) {
@@ -204,7 +221,7 @@ Grant Store::acquire(const AcquireRequest& request, milliseconds timeout) {
   check_seen(request.seen_epoch);
   check_lease(request.cluster, 0, request.token, timeout);
   check_holder(request);
-  if (request.takeover && request.instance.empty()) refuse("takeover needs an instance");
+  check_takeover(request);
   return checked(do_acquire(request, timeout), request.configuration.min_worker_id,
                  request.configuration.max_worker_id, description());
 }
@@ -295,6 +312,16 @@ std::optional<ClusterView> Store::inspect(const std::string& cluster, millisecon
   return view;
 }
 
+std::optional<LeaseView> Store::former_lease(const std::string& cluster,
+                                             const std::string& instance, milliseconds timeout) {
+  check_process();
+  check_cluster_name(cluster);
+  check_text("the instance", instance, longest_text);
+  if (instance.empty()) refuse("the instance is empty");
+  check_timeout(timeout);
+  return do_former_lease(cluster, instance, timeout);
+}
+
 Guarantee Store::guarantee(milliseconds timeout) {
   check_process();
   check_timeout(timeout);
@@ -332,6 +359,18 @@ milliseconds Store::evict(const EvictRequest& request, milliseconds timeout) {
   if (request.epoch == 0) refuse("the epoch is 0; pass that of the lease, as inspect shows it");
   check_seen(request.epoch);
   return std::max(milliseconds{0}, do_evict(request, timeout));
+}
+
+std::optional<LeaseView> Store::do_former_lease(const std::string& cluster,
+                                                const std::string& instance, milliseconds timeout) {
+  std::optional<LeaseView> latest;
+  const auto view = do_inspect(cluster, timeout);
+  if (!view) return latest;
+  for (const LeaseView& lease : view->leases) {
+    if (lease.instance != instance || (latest && latest->epoch > lease.epoch)) continue;
+    latest = lease;
+  }
+  return latest;
 }
 
 std::vector<std::string> Store::do_clusters(milliseconds) {
@@ -384,6 +423,12 @@ std::optional<ClusterView> ForwardingStore::do_inspect(const std::string& cluste
 
 Guarantee ForwardingStore::do_guarantee(milliseconds timeout) {
   return next_->guarantee(timeout);
+}
+
+std::optional<LeaseView> ForwardingStore::do_former_lease(const std::string& cluster,
+                                                          const std::string& instance,
+                                                          milliseconds timeout) {
+  return next_->former_lease(cluster, instance, timeout);
 }
 
 std::vector<std::string> ForwardingStore::do_clusters(milliseconds timeout) {

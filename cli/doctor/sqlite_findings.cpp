@@ -22,16 +22,9 @@ bool has(fs::perms mode, fs::perms bits) {
 
 }  // namespace
 
-Finding judge_file_system(std::uint32_t magic, const std::string& unfit) {
+Finding judge_place(std::uint32_t magic, const std::optional<detail::UnfitPlace>& unfit) {
   constexpr std::uint32_t tmpfs = 0x01021994;
-  if (!unfit.empty()) {
-    return {
-        Severity::error, "file system",
-        unfit +
-            ", which other machines may share: their boot clocks differ, and SQLite's locks and "
-            "shared memory do not hold there",
-        "--store with a path on a local file system, or a redis:// server"};
-  }
+  if (unfit) return {Severity::error, "file system", unfit->reason, unfit->remedy};
   if (magic == tmpfs) {
     return {Severity::note, "file system",
             "tmpfs, local: a reboot loses the file, and with it the greatest epoch and the "

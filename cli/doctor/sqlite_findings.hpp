@@ -4,6 +4,7 @@
 #pragma once
 
 #include "doctor/finding.hpp"
+#include "file_place.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -12,8 +13,8 @@
 
 namespace workerid::cli {
 
-/// The kind of file system, as statfs(2) has it; `unfit` is its name if machines may share it.
-Finding judge_file_system(std::uint32_t magic, const std::string& unfit);
+/// The kind of file system, as statfs(2) has it, and what is wrong with the file's place.
+Finding judge_place(std::uint32_t magic, const std::optional<detail::UnfitPlace>& unfit);
 
 /// Room for a user without privileges.
 Finding judge_space(std::uintmax_t free_bytes);

@@ -88,12 +88,18 @@ fs::path present_folder(const fs::path& path) {
 class SqliteExamination {
  public:
   explicit SqliteExamination(const Examination& examination)
-      : examination_(examination), path_(fs::absolute(examination.place).lexically_normal()) {}
+      : examination_(examination),
+        named_(fs::absolute(examination.place).lexically_normal()),
+        path_(detail::without_links(named_)) {}
 
   Findings findings() {
     std::error_code unknown;
     const bool there = fs::exists(path_, unknown);
     const bool used = there && fs::file_size(path_, unknown) > 0;
+    if (path_ != named_) {
+      findings_.push_back(
+          {Severity::note, "file", named_.string() + " leads to " + path_.string()});
+    }
     look_around(there);
     if (!used) {
       findings_.push_back({Severity::note, "file",
@@ -126,8 +132,9 @@ class SqliteExamination {
     struct statfs status {};
     if (::statfs(folder.c_str(), &status) == 0) {
       const auto magic = static_cast<std::uint32_t>(status.f_type);
-      findings_.push_back(
-          judge_file_system(magic, std::string{detail::sqlite::unfit_file_system(magic)}));
+      part("file system", [&] {
+        findings_.push_back(judge_place(magic, detail::unfit_place(there ? path_ : folder)));
+      });
       findings_.push_back(judge_space(static_cast<std::uintmax_t>(status.f_bavail) *
                                       static_cast<std::uintmax_t>(status.f_bsize)));
     }
@@ -177,7 +184,8 @@ class SqliteExamination {
   }
 
   const Examination& examination_;
-  fs::path path_;
+  const fs::path named_;
+  const fs::path path_;  // without symbolic links
   Findings findings_;
 };
 

@@ -56,15 +56,14 @@ class Generator {
   Assignment get_id(std::chrono::milliseconds wait = default_wait);
 
   /// Extends the lease by the lease time, counted from before this call. Never revives one that has
-  /// ended. A lease of this Generator that still runs is registered anew if the store forgot it (G7).
+  /// ended; of its own leases this Generator knows it, and asks nobody. A lease of this Generator that still runs is registered anew if the store forgot it (G7).
   /// Errors: `token_expired`, `token_mismatch`, `not_assigned`, `invalid_worker_id`, `invalid_token`
   /// (empty), `holding_back` for a lease that this Generator did not get (G7), and those of every
   /// `Store` verb. Blocks for one attempt, for two where the store forgot the lease.
   void renew(WorkerId worker_id, const Token& token);
 
-  /// Gives the ID back; stop using it before. Repeating a successful release is no error. After an
-  /// acquisition by takeover or identity file, an attempt of which was not answered, the store is not
-  /// told and the ID comes free by expiring: that attempt may be executed yet (G1).
+  /// Gives the ID back; stop using it before. Repeating a successful release is no error. An ID that was
+  /// taken over comes free no sooner than it would have without (`Options::takeover`).
   /// Errors: as `renew`. Blocks for one attempt.
   void release(WorkerId worker_id, const Token& token);
 

@@ -96,9 +96,8 @@ class Lease {
   std::optional<Error> loss() const;
 
   /// Gives the ID back. The lease is no longer held when the request is sent; repeated within the
-  /// destructor's bound if the store does not answer. After an acquisition by takeover or identity
-  /// file, an attempt of which was not answered, the lease is abandoned instead: that attempt may be
-  /// executed yet (G1).
+  /// destructor's bound if the store does not answer. An ID that was taken over comes free no sooner
+  /// than it would have without (`Options::takeover`).
   /// Errors: `unavailable`, `outcome_unknown`, `denied` and the like if the store did not take it:
   /// the ID then comes free by expiring. Releasing a lease that has ended is no error.
   void release();

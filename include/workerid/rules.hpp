@@ -18,6 +18,8 @@ namespace workerid::rules {
 struct StoreTime {
   std::chrono::milliseconds now{};
   WallTime wall;
+  /// `now` is the boot clock of the clients, too: all are on this machine.
+  bool of_clients = false;
 };
 
 /// What a store knows of its own past, read inside the atomic step (G7). A store that cannot lose
@@ -46,9 +48,13 @@ struct LeaseClock {
   std::chrono::milliseconds advance(std::chrono::milliseconds lease_time, WallTime wall,
                                     const ClientTime& client);
 
-  /// Counts on from `reading`, what advance() returned, also where little time passed; the rest is
-  /// what advance() was given. For a decision that begins another incarnation: no witness of the time
-  /// before may shorten the hold-back. Pure.
+  /// Counts on from `reading`, what advance() returned, without a witness; the rest is what advance()
+  /// was given. For a decision that begins another incarnation: neither a witness of the time before nor
+  /// this request, which may have been long on its way, may shorten the hold-back. Pure.
+  void begin_anew(std::chrono::milliseconds reading, std::chrono::milliseconds lease_time,
+                  WallTime wall, const ClientTime& client);
+
+ private:
   void keep(std::chrono::milliseconds reading, std::chrono::milliseconds lease_time, WallTime wall,
             const ClientTime& client);
 };
@@ -60,10 +66,14 @@ struct Cluster {
   WorkerId next_fresh = 0;    ///< No ID below it was never granted; above the range when all were.
   WorkerId granted = 0;       ///< How many IDs have a record, also outside the range.
   std::string incarnation{};  ///< The store's when it was last compared (G7).
-  std::uint64_t incarnation_began{};  ///< A number of its own; greater than that of the one before.
+  /// When the incarnation began, as an epoch: what was granted since has a greater one, and what was
+  /// granted before has not (A5).
+  std::uint64_t incarnation_began = 0;
   std::chrono::milliseconds hold_back_until{};  ///< On the store's clock (G7).
   /// Timestamps up to here may have been reserved by grants that were lost.
   std::int64_t lost_timestamps_ms = 0;
+  /// Somebody showed an epoch of it: it was used before, whatever the records say.
+  bool proven = false;
 
   friend bool operator==(const Cluster&, const Cluster&) = default;
 };
@@ -78,9 +88,10 @@ struct Record {
   std::string owner{};
   std::chrono::milliseconds lease_end{};  ///< On the store's clock.
   std::chrono::milliseconds free_at{};    ///< On the store's clock: when another may be granted.
+  /// `free_at` is never before it, whatever the holder does: the former one's, if that was taken over.
+  std::chrono::milliseconds floor{};
   TimestampRange reserved{};
   bool released = false;
-  std::uint64_t incarnation_began = 0;  ///< The cluster's when the record was written last.
 
   friend bool operator==(const Record&, const Record&) = default;
 };
@@ -88,7 +99,9 @@ struct Record {
 /// The records that an acquisition depends on. All are looked up by the store, by an index each.
 struct Candidates {
   std::optional<Record> same_token{};     ///< The record whose token is the request's.
-  std::optional<Record> same_instance{};  ///< A record of the request's instance, if it names one.
+  /// Of the request's instance: the record with the last of the tokens that a takeover names, or else
+  /// the latest one.
+  std::optional<Record> same_instance{};
   /// The smallest (free_at, worker_id) of the cluster's range; of all, if the store cannot resize.
   std::optional<Record> longest_free{};
   /// The lowest ID, from `Cluster::next_fresh` on, without a record: some may have been restored.
@@ -125,7 +138,7 @@ Decision renew(const std::optional<Cluster>& cluster, const RenewRequest& reques
                const std::optional<Record>& record, const StoreTime& time,
                const History& history = {});
 
-/// Decides a restoration of `record`, the one of the request's worker ID (safety: R1 to R4).
+/// Decides a restoration of `record`, the one of the request's worker ID (G7: R1 to R4).
 /// Errors: as `Store::restore`. Pure.
 Decision restore(const std::optional<Cluster>& cluster, const RestoreRequest& request,
                  const std::optional<Record>& record, const StoreTime& time,

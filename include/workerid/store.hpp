@@ -66,12 +66,24 @@ struct Grant {
   friend bool operator==(const Grant&, const Grant&) = default;
 };
 
+/// What an acquisition takes over before its time: the lease that its instance had last, if that is
+/// one of those named here. Whoever names a lease knows that its holder is gone. A request that comes
+/// late, twice, or from a copy names what is there no longer, and so takes nothing.
+struct Takeover {
+  static constexpr std::size_t most_tokens = 8;
+
+  std::vector<Token> tokens{};  ///< Of such leases, `most_tokens` at most.
+  std::uint64_t epoch = 0;      ///< Of such a lease; 0 for none.
+
+  bool empty() const noexcept { return tokens.empty() && epoch == 0; }
+};
+
 struct AcquireRequest {
   std::string cluster;
   Configuration configuration{};
   Token token{};           ///< New for each acquisition, the same for each repetition of it (G5).
   std::string instance{};  ///< Stable name that prefers its former ID; empty for none.
-  bool takeover = false;   ///< The process that last had `instance` is known to be gone.
+  Takeover takeover{};     ///< Needs `instance`.
   std::string owner{};     ///< For people: host, process, start.
   /// Nobody holds an ID of the cluster, if the store does not know it: no need to hold back (G7).
   bool fresh = false;
@@ -108,6 +120,8 @@ struct RestoreRequest {
   std::string instance{};
   std::string owner{};
   ClientTime client{};
+  /// When the holder's validity ends, on its boot clock: an answer that comes later is of no use.
+  BootTime valid_until = BootTime::max();
 };
 
 struct ReleaseRequest {
@@ -239,7 +253,8 @@ class Store {
   /// ID, epoch and timestamps. Where nothing was lost it is a `held` renewal. A store that sees by it
   /// that something was lost holds back from now on (G7).
   /// Errors: `invalid_worker_id`, `not_assigned` (it was released), `token_mismatch` (it was granted
-  /// to another after all, or restored by another).
+  /// to another after all, or restored by another under a later epoch), `token_expired` (the request
+  /// came after `valid_until`, on a store that reads the same clock).
   Grant restore(const RestoreRequest& request, std::chrono::milliseconds timeout);
 
   /// Ends the lease that `token` owns; others may get the ID after the cool-down. Repeating a
@@ -250,6 +265,10 @@ class Store {
   /// What is recorded of a cluster; nothing if it was never used. Its size is that of the IDs ever
   /// granted. A store may read a large cluster in parts, each of them consistent.
   std::optional<ClusterView> inspect(const std::string& cluster, std::chrono::milliseconds timeout);
+
+  /// The latest lease of an instance; nothing if it had none, or its ID went to another since.
+  std::optional<LeaseView> former_lease(const std::string& cluster, const std::string& instance,
+                                        std::chrono::milliseconds timeout);
 
   /// The names of all clusters that were used, ascending. One that is used for the first time
   /// meanwhile may be missing.
@@ -298,6 +317,10 @@ class Store {
   virtual std::optional<ClusterView> do_inspect(const std::string& cluster,
                                                 std::chrono::milliseconds timeout) = 0;
   virtual Guarantee do_guarantee(std::chrono::milliseconds timeout) = 0;
+  /// Default: looks for it in what `do_inspect` gives.
+  virtual std::optional<LeaseView> do_former_lease(const std::string& cluster,
+                                                   const std::string& instance,
+                                                   std::chrono::milliseconds timeout);
   /// Default of these three: `unsupported_server`.
   virtual std::vector<std::string> do_clusters(std::chrono::milliseconds timeout);
   virtual Configuration do_resize(const ResizeRequest& request, std::chrono::milliseconds timeout);
@@ -332,6 +355,8 @@ class ForwardingStore : public Store {
   std::optional<ClusterView> do_inspect(const std::string& cluster,
                                         std::chrono::milliseconds timeout) override;
   Guarantee do_guarantee(std::chrono::milliseconds timeout) override;
+  std::optional<LeaseView> do_former_lease(const std::string& cluster, const std::string& instance,
+                                           std::chrono::milliseconds timeout) override;
   std::vector<std::string> do_clusters(std::chrono::milliseconds timeout) override;
   Configuration do_resize(const ResizeRequest& request, std::chrono::milliseconds timeout) override;
   std::chrono::milliseconds do_evict(const EvictRequest& request,

@@ -57,7 +57,8 @@ inline void check_stored(const rules::Record& record, const std::string& store) 
   if (record.epoch == 0 || record.epoch > largest_epoch) {
     refuse_stored(store, which + " has a wrong epoch");
   }
-  if (!plausible_time(record.lease_end) || !plausible_time(record.free_at)) {
+  if (!plausible_time(record.lease_end) || !plausible_time(record.free_at) ||
+      !plausible_time(record.floor)) {
     refuse_stored(store, which + " has a wrong time");
   }
   const auto& [first_ms, last_ms] = record.reserved;

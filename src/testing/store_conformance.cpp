@@ -190,6 +190,10 @@ class Pool {
 
   milliseconds evict(const Grant& grant) { return evict(grant.worker_id, grant.epoch); }
 
+  std::optional<LeaseView> former_lease(const std::string& instance) {
+    return next_handle().former_lease(cluster_, instance, timeout);
+  }
+
   ClusterView view() {
     const auto view = next_handle().inspect(cluster_, timeout);
     demand(view.has_value(), "inspect knows nothing of a cluster that was used");
@@ -218,16 +222,13 @@ class Pool {
     }
   }
 
-  // Lets a little more than `time` pass, and the store notice it: a store that bounds how far one
-  // operation may advance its clock credits the time at the next one that comes with a witness.
+  // Lets a little more than `time` pass, and the store notice it: one that bounds how far an operation
+  // may advance its clock credits the time between two that come with a witness.
   void outlast(milliseconds time) {
-    pass(time + subject_.lease_time / 8);
-    try {
-      renew(configuration_.min_worker_id, Token::random());
-    } catch (const Error&) {
-      return;  // as expected: nobody has that token
-    }
-    throw ConformanceFailure("a renewal with a token that nobody has succeeded");
+    pass(subject_.lease_time / 8);
+    let_notice();
+    pass(time);
+    let_notice();
   }
 
   // At least the time that passed on the store's clock since the pool was made, in its whole
@@ -241,6 +242,16 @@ class Pool {
   milliseconds elapsed_since(milliseconds start) const { return elapsed() - start + grain; }
 
  private:
+  // An operation that changes nothing: nobody has that token.
+  void let_notice() {
+    try {
+      renew(configuration_.min_worker_id, Token::random());
+    } catch (const Error&) {
+      return;  // as expected
+    }
+    throw ConformanceFailure("a renewal with a token that nobody has succeeded");
+  }
+
   Store& next_handle() { return *handles_.at(turn_++ % handles_.size()); }
 
   ClientTime client() const {
@@ -865,16 +876,26 @@ void instance_is_a_wish(const StoreSubject& subject) {
          "an ID was granted to its instance within the cool-down");
 }
 
+// Takes over from `former`, which it names in one way and the other.
+std::array<AcquireRequest, 2> takeovers(const Pool& pool, const Holding& former) {
+  AcquireRequest by_epoch = pool.request(former.request.instance);
+  by_epoch.takeover.epoch = former.grant.epoch;
+  AcquireRequest by_token = pool.request(former.request.instance);
+  by_token.takeover.tokens.assign(Takeover::most_tokens - 1, Token::random());
+  by_token.takeover.tokens.push_back(former.request.token);
+  return {by_epoch, by_token};
+}
+
 void takeover_resumes_at_once(const StoreSubject& subject) {
-  Pool pool(subject, long_lived(1, 10));
-  const Holding former = pool.hold("pod-1");
-  AcquireRequest request = pool.request("pod-1");
-  request.takeover = true;
-  const Holding present = pool.hold(request);
-  demand_equal("the worker ID", present.grant.worker_id, former.grant.worker_id);
-  demand_follows(present.grant, former.grant);
-  demand_powerless(pool, former, ErrorCode::token_mismatch);
-  demand_equal("the number of records", pool.view().leases.size(), std::size_t{1});
+  for (const bool by_token : {false, true}) {
+    Pool pool(subject, long_lived(1, 10));
+    const Holding former = pool.hold("pod-1");
+    const Holding present = pool.hold(takeovers(pool, former).at(by_token ? 1 : 0));
+    demand_equal("the worker ID", present.grant.worker_id, former.grant.worker_id);
+    demand_follows(present.grant, former.grant);
+    demand_powerless(pool, former, ErrorCode::token_mismatch);
+    demand_equal("the number of records", pool.view().leases.size(), std::size_t{1});
+  }
 }
 
 void takeover_leaves_others_alone(const StoreSubject& subject) {
@@ -882,14 +903,110 @@ void takeover_leaves_others_alone(const StoreSubject& subject) {
   const Holding former = pool.hold("pod-1");
   pool.release(former);
   const Holding present = pool.hold("pod-2");
-  for (const std::string instance : {"pod-1", "pod-3"}) {
-    AcquireRequest request = pool.request(instance);
-    request.takeover = true;
-    leaves_alone(pool, present.grant.worker_id, [&] {
-      refused("takeover of an instance without an ID", ErrorCode::no_available_id,
-              [&] { pool.acquire(request); });
-    });
+  for (const Holding& named : {former, present}) {
+    for (AcquireRequest request : takeovers(pool, named)) {
+      request.instance = "pod-1";
+      leaves_alone(pool, present.grant.worker_id, [&] {
+        refused("takeover of an instance without an ID", ErrorCode::no_available_id,
+                [&] { pool.acquire(request); });
+      });
+    }
   }
+}
+
+// Two of one name, as of a machine that was copied: each goes on with its own.
+void takeover_finds_the_lease_that_it_names(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  const Holding first = pool.hold("pod-1");
+  const Holding second = pool.hold("pod-1");
+  const Holding third = pool.hold("pod-2");
+  AcquireRequest request = pool.request("pod-1");
+  request.takeover.tokens = {second.request.token, first.request.token, third.request.token};
+  const Grant present = pool.acquire(request);
+  demand_equal("the worker ID", present.worker_id, first.grant.worker_id);
+  demand_same(pool.renew(second), second.grant);
+  demand_same(pool.renew(third), third.grant);
+  demand_equal("the latest lease of the name", pool.former_lease("pod-1")->epoch, present.epoch);
+}
+
+// A request that comes late or twice, or from a copy, names what is there no longer.
+void takeover_means_one_lease(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  const Holding first = pool.hold("pod-1");
+  const auto late = takeovers(pool, first);
+  const Holding second = pool.hold(takeovers(pool, first).front());
+  leaves_alone(pool, 1, [&] {
+    for (const AcquireRequest& request : late) {
+      refused("a takeover that came late", ErrorCode::no_available_id,
+              [&] { pool.acquire(request); });
+    }
+    refused("an acquisition that takes nothing over", ErrorCode::no_available_id,
+            [&] { pool.hold("pod-1"); });
+  });
+  const Holding third = pool.hold(takeovers(pool, second).back());
+  leaves_alone(pool, 1, [&] {
+    refused("a takeover that came twice", ErrorCode::no_available_id,
+            [&] { pool.acquire(second.request); });
+    refused("a release by who was taken over", ErrorCode::token_mismatch,
+            [&] { pool.release(second); });
+  });
+  demand_same(pool.renew(third), third.grant);
+}
+
+// Whoever said that the former holder is gone may be wrong.
+void taken_over_id_comes_free_no_sooner(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  Holding present = pool.hold("pod-1");
+  const milliseconds start = pool.elapsed();
+  const milliseconds promised = pool.view(1).free_in;
+  for (const bool by_token : {false, true}) {  // a chain of takeovers, each of which gives it back
+    present = pool.hold(takeovers(pool, present).at(by_token ? 1 : 0));
+    pool.release(present);
+    const milliseconds kept = pool.view(1).free_in;
+    demand(kept >= promised - pool.elapsed_since(start),
+           "a release freed an ID before the former holder's time");
+    const Error error = refused("an acquisition", ErrorCode::no_available_id, [&] { pool.hold(); });
+    demand(error.retry_after().value_or(milliseconds{0}) >= promised - pool.elapsed_since(start),
+           "an ID is said to come free before the former holder's time");
+  }
+  // The name goes on with it.
+  present = pool.hold(takeovers(pool, present).front());
+  demand_same(pool.renew(present), present.grant);
+}
+
+void evicted_after_a_takeover_it_comes_free_no_sooner(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 1));
+  const Holding former = pool.hold("pod-1");
+  const milliseconds start = pool.elapsed();
+  const milliseconds promised = pool.view(1).free_in;
+  const Holding present = pool.hold(takeovers(pool, former).front());
+  pool.evict(present.grant);
+  const milliseconds kept = pool.view(1).free_in;
+  demand(kept >= promised - pool.elapsed_since(start),
+         "an eviction freed an ID before the former holder's time");
+  const Holding next = pool.hold(takeovers(pool, present).back());
+  pool.release(next);
+  refused("an acquisition", ErrorCode::no_available_id, [&] { pool.hold(); });
+}
+
+void former_lease_is_found(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 3));
+  demand(!pool.former_lease("pod-1"), "an unknown cluster shows a former lease");
+  const Holding holding = pool.hold("pod-1");
+  pool.hold("pod-2");
+  const auto shows = [&](const Grant& grant) {
+    const auto former = pool.former_lease("pod-1");
+    demand(former.has_value(), "the lease of an instance is not found");
+    demand_equal("the worker ID", former->worker_id, grant.worker_id);
+    demand_equal("the epoch", former->epoch, grant.epoch);
+    demand_equal("the instance", former->instance, std::string{"pod-1"});
+  };
+  shows(holding.grant);
+  shows(pool.renew(holding, Renewal::resume));
+  pool.release(holding);
+  demand_equal("the state", pool.former_lease("pod-1")->state, LeaseState::free);
+  shows(pool.hold("pod-1").grant);
+  demand(!pool.former_lease("pod-3"), "an instance without a lease shows a former one");
 }
 
 // ---- Epochs and timestamps ----------------------------------------------------------------------
@@ -1155,8 +1272,13 @@ void invalid_requests_are_refused(const StoreSubject& subject) {
   refused_if("a long owner", invalid, [](auto& request) { request.owner = std::string(251, 'a'); });
   refused_if("a takeover of nobody", invalid, [](auto& request) {
     request.instance = "";
-    request.takeover = true;
+    request.takeover.epoch = 1;
   });
+  refused_if("a takeover that names too many tokens", invalid, [](auto& request) {
+    request.takeover.tokens.assign(Takeover::most_tokens + 1, Token::random());
+  });
+  refused_if("a takeover that names an empty token", ErrorCode::invalid_token,
+             [](auto& request) { request.takeover.tokens = {Token{}}; });
   refused_if("an empty range", invalid,
              [](auto& request) { request.configuration.max_worker_id = 0; });
   refused_if("an ID beyond the largest", invalid,
@@ -1250,12 +1372,52 @@ void restored_lease_is_not_taken(const StoreSubject& subject) {
   Pool pool(subject, long_lived(1, 10));
   const Holding first = pool.lost(7);
   pool.restore(first);
-  Holding second = pool.lost(7);
-  second.grant.epoch += 1'000'000;
-  leaves_alone(pool, 7, [&] {
-    refused("a second restoration", ErrorCode::token_mismatch, [&] { pool.restore(second); });
-  });
+  for (const std::uint64_t earlier : {std::uint64_t{0}, std::uint64_t{1'000'000}}) {
+    Holding second = pool.lost(7);
+    second.grant.epoch = first.grant.epoch - earlier;
+    leaves_alone(pool, 7, [&] {
+      refused("a second restoration", ErrorCode::token_mismatch, [&] { pool.restore(second); });
+    });
+  }
   demand_same(pool.renew(first, Renewal::held), first.grant);
+}
+
+// A message of an earlier holder, whose promise was over before the later grant, was held up.
+void later_grant_is_restored(const StoreSubject& subject) {
+  Pool pool(subject, long_lived(1, 10));
+  Holding earlier = pool.lost(7);
+  earlier.grant.epoch -= 1'000'000;
+  pool.restore(earlier);
+  const Holding later = pool.lost(7);
+  demand_same(pool.restore(later), later.grant);
+  demand_powerless(pool, earlier, ErrorCode::token_mismatch);
+  demand_same(pool.renew(later, Renewal::held), later.grant);
+}
+
+// Who does not know whether its own validity runs may have lapsed long ago.
+void strict_renewal_after_a_loss_is_refused(const StoreSubject& subject) {
+  Pool pool(subject, short_lived(subject, 1, 3, milliseconds{0}));
+  const Holding holding = pool.hold();
+  AcquireRequest witness = pool.request();
+  witness.seen_epoch = holding.grant.epoch + 1'000'000'000;
+  refused("an acquisition by a witness", ErrorCode::holding_back, [&] { pool.acquire(witness); });
+  pool.outlast(subject.lease_time);
+  pool.renew(holding, Renewal::held);
+  leaves_alone(pool, holding.grant.worker_id, [&] {
+    refused("a strict renewal", ErrorCode::token_expired, [&] { pool.renew(holding); });
+  });
+  // A restoration says that its holder was valid when it was sent; a resumption is a grant.
+  pool.restore(holding);
+  refused("a strict renewal after a restoration", ErrorCode::token_expired,
+          [&] { pool.renew(holding); });
+  pool.renew(holding, Renewal::resume);
+  const milliseconds start = pool.elapsed();
+  try {
+    pool.renew(holding);
+  } catch (const Error&) {
+    demand(pool.elapsed_since(start) >= subject.lease_time,
+           "a strict renewal was refused after the lease was granted anew");
+  }
 }
 
 void granted_id_is_not_restored_by_another(const StoreSubject& subject) {
@@ -1371,10 +1533,10 @@ void shrinking_leaves_holders_alone(const StoreSubject& subject) {
   refused("a resumption outside the range", ErrorCode::invalid_worker_id,
           [&] { pool.renew(other, Renewal::resume); });
   demand_same(pool.renew(other), other.grant);
-  AcquireRequest takeover = pool.request("other");
-  takeover.takeover = true;
-  refused("a takeover outside the range", ErrorCode::no_available_id,
-          [&] { pool.acquire(takeover); });
+  for (const AcquireRequest& takeover : takeovers(pool, other)) {
+    refused("a takeover outside the range", ErrorCode::no_available_id,
+            [&] { pool.acquire(takeover); });
+  }
   pool.release(low);
   pool.release(other);
   demand_equal("the number of records", pool.view().leases.size(), std::size_t{2});
@@ -1551,6 +1713,10 @@ const std::vector<ConformanceCheck>& store_conformance() {
       {"instance_is_a_wish", "G1", instance_is_a_wish},
       {"takeover_resumes_at_once", "G4", takeover_resumes_at_once},
       {"takeover_leaves_others_alone", "G1", takeover_leaves_others_alone},
+      {"takeover_means_one_lease", "G1", takeover_means_one_lease},
+      {"takeover_finds_the_lease_that_it_names", "G1", takeover_finds_the_lease_that_it_names},
+      {"taken_over_id_comes_free_no_sooner", "G1", taken_over_id_comes_free_no_sooner},
+      {"former_lease_is_found", "G1", former_lease_is_found},
       {"epochs_grow", "G4", epochs_grow},
       {"reserved_timestamps_never_overlap", "G8", reserved_timestamps_never_overlap},
       {"renewal_moves_the_reservation_forward", "G8", renewal_moves_the_reservation_forward},
@@ -1569,6 +1735,8 @@ const std::vector<ConformanceCheck>& store_conformance() {
       {"restored_ids_are_passed_over", "G7", restored_ids_are_passed_over},
       {"repetition_after_a_loss_is_a_new_grant", "G7", repetition_after_a_loss_is_a_new_grant},
       {"restored_lease_is_not_taken", "G7", restored_lease_is_not_taken},
+      {"later_grant_is_restored", "G7", later_grant_is_restored},
+      {"strict_renewal_after_a_loss_is_refused", "G7", strict_renewal_after_a_loss_is_refused},
       {"granted_id_is_not_restored_by_another", "G7", granted_id_is_not_restored_by_another},
       {"released_lease_is_not_restored", "G7", released_lease_is_not_restored},
       {"witness_shows_that_a_store_went_back", "G7", witness_shows_that_a_store_went_back},
@@ -1583,6 +1751,8 @@ const std::vector<ConformanceCheck>& store_conformance() {
        where_supported(resize_needs_a_cluster_and_a_range)},
       {"evicted_holder_is_refused", "G3", where_supported(evicted_holder_is_refused)},
       {"eviction_frees_no_id_sooner", "G1", where_supported(eviction_frees_no_id_sooner)},
+      {"evicted_after_a_takeover_it_comes_free_no_sooner", "G1",
+       where_supported(evicted_after_a_takeover_it_comes_free_no_sooner)},
       {"evicted_id_comes_back", "G6", where_supported(evicted_id_comes_back)},
       {"eviction_means_one_lease", "G3", where_supported(eviction_means_one_lease)},
   };

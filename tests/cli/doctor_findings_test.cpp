@@ -209,15 +209,13 @@ TEST(ClusterFindings, IdsThatAreKeptBackCountAsTaken) {
   EXPECT_EQ(worst(judge_cluster({"jobs", view, {}, {}})), Severity::ok);
 }
 
-TEST(SqliteFindings, FileSystemsThatMachinesShareAreErrors) {
-  for (const std::uint32_t nfs_smb_9p_fuse : {0x6969U, 0xfe534d42U, 0x01021997U, 0x65735546U}) {
-    const std::string unfit{detail::sqlite::unfit_file_system(nfs_smb_9p_fuse)};
-    const Finding finding = judge_file_system(nfs_smb_9p_fuse, unfit);
-    EXPECT_EQ(finding.severity, Severity::error);
-    EXPECT_TRUE(has(finding.change, "local file system"));
-  }
-  EXPECT_EQ(judge_file_system(0xef53, "").severity, Severity::ok);
-  EXPECT_EQ(judge_file_system(0x01021994, "").severity, Severity::note);
+TEST(SqliteFindings, AnUnfitPlaceIsAnError) {
+  const Finding finding =
+      judge_place(0x6969, detail::UnfitPlace{"it is on NFS", "use a local file system"});
+  EXPECT_EQ(finding.severity, Severity::error);
+  EXPECT_EQ(finding.change, "use a local file system");
+  EXPECT_EQ(judge_place(0xef53, std::nullopt).severity, Severity::ok);
+  EXPECT_EQ(judge_place(0x01021994, std::nullopt).severity, Severity::note);
 }
 
 TEST(SqliteFindings, AFullDiskIsFound) {

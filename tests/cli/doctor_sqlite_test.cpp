@@ -63,11 +63,12 @@ TEST_F(DoctorOfSqlite, AFileInOrderHasNoWarning) {
   take(1);
   const Report found = report({"--seconds", "1"});
   EXPECT_EQ(found.exit_code, 0) << found.json.dump(1);
-  for (const char* const topic : {"space", "permissions", "data", "journal mode", "boot",
-                                  "guarantee", "cluster", "hold-back", "fill", "forecast"}) {
+  for (const char* const topic : {"space", "permissions", "data", "journal mode", "boot", "cluster",
+                                  "hold-back", "fill", "forecast"}) {
     EXPECT_TRUE(found.find(topic, "ok")) << topic << ": " << found.json.dump(1);
   }
   expect_nothing_wrong(found, "file system");
+  expect_finding(found, "note", "guarantee", {"timestamps conditional"});
 }
 
 TEST_F(DoctorOfSqlite, AMissingFileIsNotMade) {
@@ -139,6 +140,18 @@ TEST_F(DoctorOfSqlite, FindsANetworkFileSystem) {
   expect_finding(found, "error", "file system", {"NFS", "local file system"});
   expect_finding(found, "note", "cluster", {"not looked at"});
   expect_finding(report_on({{"STRANGE_KIND", "0x01021994"}}), "note", "file system", {"tmpfs"});
+}
+
+TEST_F(DoctorOfSqlite, FindsASecondNameAndSaysWhereALinkLeads) {
+  take(1);
+  fs::create_hard_link(path, directory.path() / "other.db");
+  expect_finding(report(), "error", "file system", {"2 names (hard links)", "remove the others"});
+  fs::remove(directory.path() / "other.db");
+  const fs::path link = directory.path() / "link.db";
+  fs::create_symlink(path, link);
+  const Report found = report_of(Tool{"sqlite:" + link.string(), "jobs"});
+  EXPECT_EQ(found.exit_code, 0) << found.json.dump(1);
+  expect_finding(found, "note", "file", {link.string() + " leads to " + path.string()});
 }
 
 TEST_F(DoctorOfSqlite, FindsThatTheDiskIsNearlyFull) {

@@ -144,20 +144,82 @@ struct DropReuseDelay {
 struct DropCoolDown {
   void operator()(AcquireRequest& request) const { request.configuration.cool_down = {}; }
 };
-struct TrustInstance {
-  void operator()(AcquireRequest& request) const { request.takeover = !request.instance.empty(); }
-};
 struct DropTakeover {
-  void operator()(AcquireRequest& request) const { request.takeover = false; }
+  void operator()(AcquireRequest& request) const { request.takeover = {}; }
 };
 struct DropInstance {
   void operator()(AcquireRequest& request) const {
     request.instance.clear();
-    request.takeover = false;
+    request.takeover = {};
   }
 };
 struct TruncateTexts {
   void operator()(AcquireRequest& request) const { request.owner.resize(10); }
+};
+
+// Takes over what the name has, asked or not: a takeover that names nothing.
+template <bool only_if_asked>
+class TrustsInstances final : public Broken {
+  using Broken::Broken;
+  Grant acquire_so(const AcquireRequest& request) override {
+    AcquireRequest changed = request;
+    if (!request.instance.empty() && (!only_if_asked || !request.takeover.empty())) {
+      const auto former = next().former_lease(request.cluster, request.instance, limit);
+      changed.takeover.epoch = former ? former->epoch : 0;
+    }
+    return next().acquire(changed, limit);
+  }
+};
+
+// Finds no lease but the latest of a name, whatever a takeover names.
+class LooksByNameAlone final : public Broken {
+  using Broken::Broken;
+  Grant acquire_so(const AcquireRequest& request) override {
+    AcquireRequest changed = request;
+    const auto former = request.takeover.empty()
+                            ? std::nullopt
+                            : next().former_lease(request.cluster, request.instance, limit);
+    for (const Token& token : std::exchange(changed.takeover.tokens, {})) {
+      if (former && epochs_[token] == former->epoch) changed.takeover.epoch = former->epoch;
+    }
+    const Grant grant = next().acquire(changed, limit);
+    epochs_[request.token] = grant.epoch;
+    return grant;
+  }
+  std::map<Token, std::uint64_t> epochs_;
+};
+
+// Releases for whoever takes over: the promise to the former holder is forgotten.
+class ForgetsTheFloor final : public Broken {
+  using Broken::Broken;
+  Grant acquire_so(const AcquireRequest& request) override {
+    AcquireRequest changed = request;
+    const auto& [tokens, epoch] = request.takeover;
+    for (const auto& [token, owned] : owned_) {
+      if (owned.epoch != epoch && std::find(tokens.begin(), tokens.end(), token) == tokens.end()) {
+        continue;
+      }
+      next().release({request.cluster, owned.worker_id, token, false, {}, request.client}, limit);
+      changed.takeover = {};
+      break;
+    }
+    return owned_[request.token] = next().acquire(changed, limit);
+  }
+  std::map<Token, Grant> owned_;
+};
+
+// Whoever restores an ID first after a loss keeps it.
+class KeepsTheFirstRestored final : public Broken {
+  using Broken::Broken;
+  Grant restore_so(const RestoreRequest& request) override {
+    const Ids id{request.cluster, request.grant.worker_id};
+    const auto [first, is_new] = first_.try_emplace(id, request.token);
+    if (first->second != request.token) {
+      throw Error(ErrorCode::token_mismatch, "another was first");
+    }
+    return next().restore(request, limit);
+  }
+  std::map<Ids, Token> first_;
 };
 
 // A change of each grant on its way out.
@@ -562,7 +624,17 @@ const std::vector<Canary>& canaries() {
       {"renews_for_anybody", make<RenewsForAnybody>, "token_of_another_id_changes_nothing"},
       {"drops_the_reuse_delay", make<ChangesAcquisitions<DropReuseDelay>>, "reuse_delay_is_kept"},
       {"drops_the_cool_down", make<ChangesAcquisitions<DropCoolDown>>, "cool_down_is_kept"},
-      {"trusts_instances", make<ChangesAcquisitions<TrustInstance>>, "instance_is_a_wish"},
+      {"trusts_instances", make<TrustsInstances<false>>, "instance_is_a_wish"},
+      {"takes_over_whatever_is_there", make<TrustsInstances<true>>, "takeover_means_one_lease"},
+      {"looks_by_name_alone", make<LooksByNameAlone>, "takeover_finds_the_lease_that_it_names"},
+      {"forgets_the_floor_at_a_release", make<ForgetsTheFloor>,
+       "taken_over_id_comes_free_no_sooner"},
+      {"forgets_the_floor_at_an_eviction", make<ForgetsTheFloor>,
+       "evicted_after_a_takeover_it_comes_free_no_sooner"},
+      {"finds_no_former_lease", make<ChangesAcquisitions<DropInstance>>, "former_lease_is_found"},
+      {"keeps_the_first_restored", make<KeepsTheFirstRestored>, "later_grant_is_restored"},
+      {"believes_strict_renewals", make<TakesRenewalFor<Renewal::strict, Renewal::held>>,
+       "strict_renewal_after_a_loss_is_refused"},
       {"drops_takeover", make<ChangesAcquisitions<DropTakeover>>, "takeover_resumes_at_once"},
       {"drops_instances", make<ChangesAcquisitions<DropInstance>>, "instance_gets_its_id_back"},
       {"truncates_texts", make<ChangesAcquisitions<TruncateTexts>>, "texts_come_back_as_they_were"},

@@ -84,7 +84,7 @@ class Comparator {
     return difference_;
   }
 
-  // How often the model answered so: "granted", "released", "evicted", "resized" or an error's name.
+  // How often the model answered so: "granted", "released", "evicted", "resized", … or an error's name.
   int count(const std::string& answer) const {
     const auto found = answers_.find(answer);
     return found == answers_.end() ? 0 : found->second;
@@ -186,21 +186,44 @@ class Comparator {
     } else {
       request.token = drawn_token();
       if (one_in(2)) request.instance = "instance " + std::to_string(below(6));
-      request.takeover = !request.instance.empty() && one_in(4);
+      if (!request.instance.empty() && !known_.empty() && may_take_over()) {
+        request.takeover = takeover_of(request.instance);
+      }
       request.owner = "owner " + std::to_string(step_);
       request.fresh = true;  // The model has no server that may have lost it.
     }
     request.client = client();
     const std::uint64_t seen_epoch = some_epoch();
+    const std::uint64_t named_epoch = request.takeover.epoch;
     acquisitions_.push_back(request);
     std::ostringstream text;
-    text << "acquire" << (repeated ? " again" : "") << (request.takeover ? " by takeover" : "")
-         << ' ' << request.instance;
+    text << "acquire" << (repeated ? " again" : "")
+         << (request.takeover.empty() ? "" : " by takeover") << ' ' << request.instance;
     const auto grant = both(text.str(), [&](Store& store) {
       request.seen_epoch = epoch_of(store, seen_epoch);
+      request.takeover.epoch = epoch_of(store, named_epoch);
       return store.acquire(request, timeout);
     });
     if (grant) know(request.token, *grant);
+    if (!grant || repeated || request.instance.empty()) return;
+    const auto former = of_instance_.find(request.instance);
+    if (!request.takeover.empty() && former != of_instance_.end() &&
+        former->second.worker_id == grant->worker_id) {
+      ++answers_["granted again by name"];
+    }
+    of_instance_[request.instance] = {grant->worker_id, request.token};
+  }
+
+  // Where no time passes, an ID that was taken over and given back is kept to the end.
+  bool may_take_over() { return step_ >= evictions_from_ ? one_in(2) : one_in(25); }
+
+  // Names what the instance had last, or something else.
+  Takeover takeover_of(const std::string& instance) {
+    const auto former = of_instance_.find(instance);
+    const Known named = former == of_instance_.end() || one_in(4) ? recent(known_) : former->second;
+    if (one_in(2)) return {{recent(known_).token, named.token}, 0};
+    const auto granted = grants_.find(named.token);
+    return {{}, granted == grants_.end() ? 0 : granted->second.epoch};
   }
 
   // Mostly of a lease that the store knows.
@@ -430,6 +453,7 @@ class Comparator {
   std::vector<Known> known_;
   std::map<std::uint64_t, std::uint64_t> epochs_{{0, 0}};
   std::map<Token, Grant> grants_;
+  std::map<std::string, Known> of_instance_;
   int losses_from_ = 0;
   int evictions_from_ = 0;
   WorkerId low_ = low;  // What the processes ask for.
@@ -441,16 +465,15 @@ class Comparator {
 
 // A run that meets no refusals compares nothing of worth.
 void expect_every_answer(const Comparator& comparator, Comparison comparison) {
-  std::vector<std::string> answers{"granted",         "released",
-                                   "no_available_id", "token_mismatch",
-                                   "not_assigned",    "configuration_mismatch",
-                                   "invalid_token",   "invalid_worker_id",
-                                   "holding_back",    "evicted",
-                                   "resized"};
+  std::vector<std::string> answers{"granted",        "released",          "no_available_id",
+                                   "token_mismatch", "not_assigned",      "configuration_mismatch",
+                                   "invalid_token",  "invalid_worker_id", "holding_back",
+                                   "evicted",        "resized"};
   if (comparison == Comparison::exact) answers.emplace_back("token_expired");
   for (const std::string& answer : answers) {
     EXPECT_GE(comparator.count(answer), 10) << answer;
   }
+  EXPECT_GE(comparator.count("granted again by name"), comparison == Comparison::exact ? 10 : 1);
 }
 
 class Differential : public ::testing::Test {

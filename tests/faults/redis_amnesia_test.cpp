@@ -2,6 +2,7 @@
 //
 // A server that forgot or went back (G7): restarted without its data, wiped, promoted, evicted from.
 #include "redis_subject.hpp"
+#include "stores/redis/connection_pool.hpp"
 #include "support/expect_error.hpp"
 #include "support/redis_server.hpp"
 
@@ -109,6 +110,71 @@ TEST_F(RedisAmnesia, AFreshClusterNeedNotWait) {
 }
 
 // The server has run for long, and nothing is there: what tells a wiped cluster from a new one?
+// A claim that a unit file repeats is believed no more once somebody proved that it is false, also after
+// the next restart.
+TEST_F(RedisAmnesia, AProofByAnEpochClosesTheDoorOfFresh) {
+  const auto store = open(server);
+  Client lapsed = newcomer();
+  AcquireRequest witness = lapsed.acquisition();
+  witness.seen_epoch = 1;
+  expect_error(ErrorCode::holding_back, [&] { store->acquire(witness, patience); });
+  const Client claims;
+  for (int life = 0; life < 2; ++life) {
+    const Error error =
+        expect_error(ErrorCode::holding_back, [&] { claims.acquire(*open(server)); });
+    EXPECT_EQ(std::string{error.what()}.find("--fresh"), std::string::npos);
+    server.cli({"SAVE"});
+    server.restart();
+  }
+}
+
+// Whatever it is asked for, a replica grants nothing, and extends nothing: its master may have granted
+// the ID to another.
+TEST_F(RedisAmnesia, AReplicaThatMayBeWrittenToGrantsNothing) {
+  RedisServer replica({"--replica-read-only", "no"});
+  follow(replica, server);
+  const auto master = open(server);
+  const Client holder;
+  const Grant grant = holder.acquire(*master);
+  while (replica.cli({"HLEN", "{workerid:jobs}:cluster"}) != "3") std::this_thread::yield();
+  const auto refuses = [](const std::function<void()>& operation) {
+    const Error error = expect_error(ErrorCode::unavailable, operation);
+    EXPECT_NE(std::string{error.what()}.find("it is a replica"), std::string::npos) << error.what();
+  };
+  const auto store = open(replica);
+  refuses([&] { Client{}.acquire(*store); });
+  for (const Renewal renewal : {Renewal::held, Renewal::strict, Renewal::resume}) {
+    refuses([&] { holder.renew(*open(replica), grant.worker_id, renewal); });
+  }
+  refuses([&] { holder.restore(*store, grant); });
+  refuses([&] { holder.release(*store, grant.worker_id); });
+  EXPECT_EQ(store->inspect("jobs", patience)->count(LeaseState::leased), 1)
+      << "it answers questions";
+
+  // By a connection of one's own each grant asks, inside its atomic step.
+  class AnyServer final : public RedisConnection {
+   public:
+    explicit AnyServer(const std::string& url) : pool_(detail::redis::parse_redis_url(url)) {}
+    RedisReply command(const std::vector<std::string>& words, milliseconds timeout) override {
+      return pool_.command(words, timeout);
+    }
+    std::string description() const override { return pool_.description(); }
+
+   private:
+    detail::redis::ConnectionPool pool_;
+  };
+  const auto own = open_redis_store(std::make_shared<AnyServer>(replica.url()));
+  refuses([&] { Client{}.acquire(*own); });
+  AcquireRequest named = Client{}.acquisition();
+  named.instance = "pod-0";
+  refuses([&] { own->acquire(named, patience); });
+  for (const Renewal renewal : {Renewal::strict, Renewal::resume}) {
+    refuses([&] { holder.renew(*own, grant.worker_id, renewal); });
+  }
+  refuses([&] { holder.restore(*own, grant); });
+  EXPECT_EQ(replica.cli({"HLEN", "{workerid:jobs}:cluster"}), "3") << "nothing was granted";
+}
+
 TEST_F(RedisAmnesia, AWipedClusterIsKnownFromTheScriptCache) {
   const std::vector<std::vector<std::string>> wipes{
       {"FLUSHALL"},

@@ -253,7 +253,7 @@ TEST_F(RedisData, DamagedFieldsAreNamed) {
   for (const std::string field :
        {"last_epoch", "next_fresh", "granted", "min", "max", "lease_ms", "reuse_delay_ms",
         "cool_down_ms", "format", "incarnation_began", "last_wall_ms", "clock_ms",
-        "hold_back_until_ms", "lost_timestamps_ms", "witness_boot_ms", "latest_client_ms"}) {
+        "hold_back_until_ms", "lost_timestamps_ms", "witness_boot_ms", "latest_client_ms", "proven"}) {
     for (const std::string value : {"1.5", "nan", "inf", "1e300", "-9007199254740992"}) {
       SCOPED_TRACE(testing::Message() << field << "=" << value);
       server.cli({"FLUSHALL"});

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// A file in the place of an identity file: what is not one is left as it is, and of one the name is
-// kept, or made anew where it is a copy.
+// A file in the place of an identity file: what is not one is left as it is. Of one the name is kept,
+// and no token is believed that this process has not written: nothing that comes from elsewhere can
+// take a lease over.
 #include "fuzz/require.hpp"
 #include "identity.hpp"
 #include "support/temporary_directory.hpp"
@@ -11,13 +12,10 @@
 
 #include <fstream>
 #include <iterator>
-#include <sys/stat.h>
 
 using namespace workerid;
 
 namespace {
-
-constexpr std::string_view heading = "workerid identity 1\n";
 
 void write(const std::filesystem::path& path, const std::string& content) {
   std::ofstream{path, std::ios::binary | std::ios::trunc} << content;
@@ -28,43 +26,31 @@ std::string read(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-// An @ at the end stands for the line that the file would have.
-std::string with_inode(std::string content, const std::filesystem::path& path) {
-  if (content.empty() || content.back() != '@') return content;
-  content.pop_back();
-  struct stat status {};
-  fuzz::require(::stat(path.c_str(), &status) == 0, "the file is there");
-  return content + "inode " + std::to_string(status.st_ino) + "\n";
-}
-
-std::string locked_name(const std::filesystem::path& path) {
-  detail::Identity identity{path};
-  fuzz::require(identity.lock(), "a file that nobody else has can be locked");
-  return identity.name();
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const tests::TemporaryDirectory directory;
   static const std::filesystem::path path = directory.path() / "identity";
-  write(path, "");
-  const std::string content = with_inode(fuzz::text_of(data, size), path);
+  const std::string content = fuzz::text_of(data, size);
   write(path, content);
+  std::string name;
+  const Token token = Token::random();
   try {
-    const std::string name = locked_name(path);
-    fuzz::require(content.empty() || content.compare(0, heading.size(), heading) == 0,
-                  "what is accepted begins with the heading");
-    fuzz::require(name.size() == Token::text_length, "a name has 22 characters");
-    fuzz::require(name.find_first_of(std::string_view{"\0\n", 2}) == std::string::npos,
-                  "a name is one line");
+    detail::Identity identity{path};
+    fuzz::require(identity.lock(), "a file that nobody else has can be locked");
+    name = identity.name();
     Token::parse(name);  // throws if it is not as written
-    fuzz::require(locked_name(path) == name, "the name stays");
-    write(path, std::string{heading} + name + "\n");
-    fuzz::require(locked_name(path) != name, "a file without its inode is a copy");
+    fuzz::require(identity.add(token).empty(), "a token of another place is not believed");
   } catch (const Error& error) {
     fuzz::require(error.error_code() == ErrorCode::corrupt_record, "the code is corrupt_record");
     fuzz::require(read(path) == content, "a file that is refused is left as it is");
+    return 0;
   }
+  fuzz::require(detail::IdentityText::parse(read(path)).tokens == std::vector{token},
+                "the token stands in the file");
+  detail::Identity next{path};
+  fuzz::require(next.lock(), "the lock was let go");
+  fuzz::require(next.name() == name, "the name stays");
+  fuzz::require(next.add(Token::random()) == std::vector{token}, "the former token is named");
   return 0;
 }

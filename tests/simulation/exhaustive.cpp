@@ -137,14 +137,14 @@ class Exploration {
     std::uint64_t sum =
         hash({cluster.last_epoch, number(cluster.next_fresh), number(cluster.granted),
               cluster.incarnation_began, number(cluster.hold_back_until.count()),
-              number(cluster.lost_timestamps_ms)});
+              number(cluster.lost_timestamps_ms), number(cluster.proven)});
     for (const char letter : cluster.incarnation) sum = hash({sum, number(letter)});
     for (const auto& [worker_id, record] : records.all()) {
       for (const char letter : record.token.text()) sum = hash({sum, number(letter)});
-      sum =
-          hash({sum, record.epoch, number(record.lease_end.count()), number(record.free_at.count()),
-                number(record.reserved.first_ms), number(record.reserved.last_ms),
-                number(record.released), record.incarnation_began});
+      sum = hash({sum, record.epoch, number(record.lease_end.count()),
+                  number(record.free_at.count()), number(record.floor.count()),
+                  number(record.reserved.first_ms), number(record.reserved.last_ms),
+                  number(record.released)});
     }
     return sum;
   }
@@ -217,7 +217,10 @@ class Exploration {
       request = RenewRequest{"c", 1, one.token, renew->renewal, client};
       verb = renew->renewal == Renewal::held ? "renew" : "resume";
     } else {
-      request = RestoreRequest{"c", configuration, one.token, one.machine.grant(), {}, {}, client};
+      request = RestoreRequest{"c",       configuration,
+                               one.token, one.machine.grant(),
+                               {},        {},
+                               client,    one.machine.validity().boot};
       verb = "restore";
     }
     return ask(next, actor, request, who(actor) + verb);

@@ -192,11 +192,15 @@ void Process::acquire(int slot) {
                   .configuration = configuration_,
                   .token = token_of(schedule_.seed, place.lease),
                   .instance = place.claims_name ? seat.instance : "",
-                  .takeover = place.claims_name && seat.identity,
+                  .takeover = {},
                   .owner = {},
                   .fresh = seat.fresh,
                   .seen_epoch = seen_epoch_,
                   .client = {}};
+  if (place.claims_name && seat.identity) {
+    place.origin.takeover.tokens = surroundings_.identity(seat_).add(place.origin.token);
+  }
+  place.looks = place.claims_name && seat.takeover;
   const Moment now = moment();
   place.machine.emplace(configuration_.lease_time,
                         hash({schedule_.seed, static_cast<std::uint64_t>(place.lease), 3}), now,
@@ -220,15 +224,34 @@ void Process::acquire_step(int slot) {
     wait(slot, waiting->until);
     return;
   }
+  const milliseconds timeout = std::get<LeaseMachine::Acquire>(action).timeout;
   place.origin.client = client_time(now);
-  place.message =
-      send(slot, Verb::acquire, place.origin, std::get<LeaseMachine::Acquire>(action).timeout);
+  place.give_up = now.boot + timeout;
+  if (place.looks) {
+    place.message = send(slot, Verb::look, LookRequest{place.origin.instance}, timeout);
+  } else {
+    place.message = send(slot, Verb::acquire, place.origin, timeout);
+  }
+}
+
+// The request says when it was begun, before it was looked for what it takes over.
+void Process::looked(int slot, const Grant& former) {
+  Slot& place = at(slot);
+  place.looks = false;
+  place.origin.takeover.epoch = former.epoch;
+  const auto left = std::chrono::floor<milliseconds>(place.give_up - moment().boot);
+  place.message = send(slot, Verb::acquire, place.origin, std::max(milliseconds{1}, left));
 }
 
 void Process::acquire_answered(int slot, const Outcome& outcome) {
   Slot& place = at(slot);
   LeaseMachine& machine = *place.machine;
-  if (const auto* grant = std::get_if<Grant>(&outcome)) {
+  const auto* grant = std::get_if<Grant>(&outcome);
+  if (grant != nullptr && place.looks) {
+    looked(slot, *grant);
+    return;
+  }
+  if (grant != nullptr) {
     machine.answered(*grant, moment());
   } else {
     machine.failed(std::get<Error>(outcome), moment());
@@ -354,11 +377,12 @@ void Process::keeper_step(int slot) {
                                         renew->renewal, client_time(now)},
                            renew->timeout);
   } else if (const auto* restore = std::get_if<LeaseMachine::Restore>(&action)) {
-    keeper_message_ = send(
-        slot, Verb::restore,
-        RestoreRequest{"c", place.origin.configuration, place.origin.token, place.machine->grant(),
-                       place.origin.instance, place.origin.owner, client_time(now)},
-        restore->timeout);
+    keeper_message_ =
+        send(slot, Verb::restore,
+             RestoreRequest{"c", place.origin.configuration, place.origin.token,
+                            place.machine->grant(), place.origin.instance, place.origin.owner,
+                            client_time(now), place.machine->validity().boot},
+             restore->timeout);
   }
   keeper_slot_ = slot;
   keeper_lease_ = place.lease;
@@ -387,10 +411,6 @@ void Process::keeper_answered(const Outcome& outcome) {
 
 void Process::release(int slot) {
   Slot& place = at(slot);
-  if (place.origin.takeover && place.machine && place.machine->left_an_attempt()) {
-    abandon(slot);
-    return;
-  }
   if (place.stage == Stage::explicitly_held) {
     release_explicitly(slot);
     return;
@@ -602,7 +622,7 @@ void Process::renew_explicitly(int slot) {
   place.restoring = false;
   if (place.known && place.anchor.boot >= place.known->validity.boot) {
     place.known.reset();
-    if (place.claims_name) {  // Another may have the name, and the ID, by now.
+    if (!schedule_.seats.at(static_cast<std::size_t>(seat_)).script) {  // It asks nobody.
       explicit_call_failed(slot, ErrorCode::token_expired);
       return;
     }
@@ -635,11 +655,11 @@ void Process::explicitly_answered(int slot, const Outcome& outcome) {
   }
   place.anchor = now;
   place.restoring = true;
-  place.message =
-      send(slot, Verb::restore,
-           RestoreRequest{"c", place.origin.configuration, place.origin.token, place.known->grant,
-                          place.origin.instance, place.origin.owner, client_time(now)},
-           timing_.attempt);
+  place.message = send(slot, Verb::restore,
+                       RestoreRequest{"c", place.origin.configuration, place.origin.token,
+                                      place.known->grant, place.origin.instance, place.origin.owner,
+                                      client_time(now), place.known->validity.boot},
+                       timing_.attempt);
 }
 
 void Process::accept_explicitly(int slot, const Grant& grant) {
@@ -653,7 +673,7 @@ void Process::accept_explicitly(int slot, const Grant& grant) {
     }
   }
   if (place.known) {
-    if (place.claims_name && moment().boot >= place.known->validity.boot) {
+    if (moment().boot >= place.known->validity.boot) {
       explicit_call_failed(slot, ErrorCode::token_expired);
       return;
     }

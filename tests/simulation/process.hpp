@@ -5,6 +5,7 @@
 // its users waits for one call.
 #pragma once
 
+#include "former_tokens.hpp"
 #include "lease_machine.hpp"
 #include "random.hpp"
 #include "schedule.hpp"
@@ -46,6 +47,8 @@ class Surroundings {
   virtual void wake(int process, int slot, std::uint64_t ticket, workerid::BootTime until) = 0;
   virtual void see(const Entry& entry) = 0;
   virtual int new_lease() = 0;
+  // What stands in the identity file of a seat, whose lock its process has.
+  virtual workerid::detail::FormerTokens& identity(int seat) = 0;
 };
 
 class Process {
@@ -86,6 +89,8 @@ class Process {
     std::optional<workerid::detail::LeaseMachine> machine{};
     workerid::AcquireRequest origin{};
     bool claims_name = false;
+    bool looks = false;            // for what it takes over, before it acquires
+    workerid::BootTime give_up{};  // the attempt
     // The user's thread waits for one of these.
     int message = -1;
     std::uint64_t ticket = 0;
@@ -132,6 +137,7 @@ class Process {
   void acquire(int slot);
   void acquire_step(int slot);
   void acquire_answered(int slot, const Outcome& outcome);
+  void looked(int slot, const workerid::Grant& former);
   bool claim_name();
   void release_step(int slot);
   void release_answered(int slot, const Outcome& outcome);

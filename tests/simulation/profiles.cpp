@@ -87,6 +87,21 @@ std::vector<Profile> make_profiles() {
        .share = 1,
        .purpose = "the store goes back and does not show it: an epoch that was seen does"});
 
+  all.push_back({.name = "takeovers",
+                 .store = StoreKind::redis,
+                 .faults = hosts + stores + std::vector{What::restart},
+                 .names = true,
+                 .stragglers = true,
+                 .share = 2,
+                 .purpose = "processes of one name follow each other, beside late messages"});
+  all.push_back({.name = "losses",
+                 .store = StoreKind::redis,
+                 .faults = hosts + stores + of_wall_store + std::vector{What::wipe},
+                 .always = {What::restart, What::fail_over},
+                 .stragglers = true,
+                 .share = 2,
+                 .purpose = "one loss after another, beside late messages"});
+
   const auto generating = [&](std::string_view name, StoreKind store, std::vector<What> more,
                               std::vector<What> always, std::string_view purpose) {
     all.push_back({.name = name,
@@ -151,6 +166,7 @@ class Draw {
     draw_clocks();
     draw_seats();
     draw_work();
+    if (profile_.names) draw_successors();
     draw_faults();
     if (!profile_.calm) draw_network();
     if (profile_.snowflakes) draw_snowflakes();
@@ -246,11 +262,12 @@ class Draw {
       place.explicit_calls = random_.chance(250) && profile_.name != "checkpoint";
       place.wait = milliseconds{
           random_.pick({std::int64_t{0}, lease().count() / 4'000'000, kept().count() / 250'000})};
-      if (random_.chance(500)) {
+      if (profile_.names || random_.chance(500)) {
         place.instance = same_name ? "same" : "name" + std::to_string(seat);
         place.identity = !same_name && random_.chance(600);
       }
       place.fresh = profile_.calm || random_.chance(300);
+      draw_claims(place, static_cast<std::uint64_t>(seat), same_name);
       schedule_.seats.push_back(place);
     }
     if (profile_.calm) {  // Enough for everybody.
@@ -268,6 +285,37 @@ class Draw {
     if (loses_nothing && !profile_.calm && random_.chance(150)) {
       schedule_.seats.push_back({.other_configuration = true});
       add(schedule_.heal_at / 2, What::start, static_cast<int>(schedule_.seats.size()) - 1);
+    }
+  }
+
+  // One process after another, soon after a release or in the place of one that crashed.
+  void draw_successors() {
+    for (int seat = 0; seat < static_cast<int>(schedule_.seats.size()); ++seat) {
+      const Seat& place = schedule_.seats[static_cast<std::size_t>(seat)];
+      for (std::int64_t time = random_.between(2, 8); time > 0; --time) {
+        const Time at = some_time();
+        if (random_.chance(500)) {
+          add(at, What::release, seat, {}, random_.between(0, place.leases - 1));
+          continue;
+        }
+        add(at, What::crash, seat);
+        add(at + random_.pick({Time{1}, random_.between(Time{1}, lease() / 8)}), What::start, seat);
+      }
+    }
+  }
+
+  // Each from a number of its own, so that the worlds of a seed stay what they were.
+  void draw_claims(Seat& place, std::uint64_t seat, bool same_name) const {
+    const auto chance = [&](std::uint64_t number) {
+      return hash({schedule_.seed, seat, number}) % 2 == 0;
+    };
+    if (place.instance.empty()) {
+      place.script = place.explicit_calls && chance(10);
+    } else if (same_name) {
+      place.identity = chance(11);  // a file of its own, which was copied with its name
+    } else if (!place.identity) {
+      place.takeover = chance(12);
+      place.script = place.explicit_calls && !place.takeover && chance(10);
     }
   }
 
@@ -442,6 +490,12 @@ class Draw {
   }
 
   void draw_network() {
+    if (profile_.stragglers) {
+      schedule_.drops = random_.pick({0, 20, 100});
+      schedule_.delays = random_.pick({100, 300});
+      schedule_.duplicates = random_.pick({50, 200, 400});
+      return;
+    }
     if (random_.chance(200)) return;
     schedule_.drops = random_.pick({0, 20, 100, 300});
     schedule_.delays = random_.pick({0, 20, 100, 300});

@@ -21,6 +21,8 @@ struct Profile {
   bool only_witness = false;   // only the epoch that a process saw is judged
   bool snowflakes = false;     // leases generate IDs
   bool only_ids = false;       // only they are judged: no clock is what it should be
+  bool names = false;          // every process has one, and soon a successor
+  bool stragglers = false;     // requests come late and twice
   std::int64_t share = 1;      // of the seeds, when a batch draws the profile, too
   std::string_view purpose{};
 };

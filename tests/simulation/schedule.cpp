@@ -101,6 +101,10 @@ void read(Schedule& schedule, std::istream& words) {
     for (std::string word; words >> word;) {
       if (word == "identity") {
         seat.identity = true;
+      } else if (word == "takeover") {
+        seat.takeover = true;
+      } else if (word == "script") {
+        seat.script = true;
       } else if (word == "explicit") {
         seat.explicit_calls = true;
       } else if (word == "other") {
@@ -174,7 +178,9 @@ std::string text(const Schedule& schedule) {
     out << "seat " << seat.host << ' ' << seat.leases << ' ' << seat.wait.count();
     if (!seat.instance.empty()) out << ' ' << seat.instance;
     if (seat.identity) out << " identity";
+    if (seat.takeover) out << " takeover";
     if (seat.explicit_calls) out << " explicit";
+    if (seat.script) out << " script";
     if (seat.other_configuration) out << " other";
     if (seat.fresh) out << " fresh";
     out << '\n';

@@ -83,9 +83,12 @@ std::string text(const Happening& happening);
 struct Seat {
   int host = 0;
   std::string instance{};
-  bool identity = false;  // the next process knows that this one is gone: takeover
+  // The next process knows that this one is gone, and takes over: by an identity file, by claim.
+  bool identity = false;
+  bool takeover = false;
   int leases = 1;
   bool explicit_calls = false;  // get_id and renew instead of leases
+  bool script = false;  // when the process knows that such a lease is over, another one renews it
   bool other_configuration = false;
   bool fresh = false;
   std::chrono::milliseconds wait{};

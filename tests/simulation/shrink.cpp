@@ -84,8 +84,9 @@ class Shrinking {
       };
       try_with([](Seat& one) { one.leases = 1; });
       try_with([](Seat& one) { one.explicit_calls = false; });
-      try_with([](Seat& one) { one.instance.clear(), one.identity = false; });
-      try_with([](Seat& one) { one.identity = false; });
+      try_with([](Seat& one) { one.instance.clear(), one.identity = one.takeover = false; });
+      try_with([](Seat& one) { one.identity = one.takeover = false; });
+      try_with([](Seat& one) { one.script = false; });
       try_with([](Seat& one) { one.fresh = false; });
       try_with([](Seat& one) { one.wait = {}; });
     }

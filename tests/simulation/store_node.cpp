@@ -2,6 +2,7 @@
 #include "store_node.hpp"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 namespace simulation {
@@ -24,11 +25,11 @@ rules::StoreTime StoreNode::advance(const ClientTime& client, Time now) {
   const Moment moment = clock.moment(now);
   if (kind_ == StoreKind::sqlite || kind_ == StoreKind::memory) {
     now_ms_ = floor<milliseconds>(moment.boot.time_since_epoch());
-  } else {
-    const milliseconds lease_time =
-        cluster_.cluster ? cluster_.cluster->configuration.lease_time : lease_time_;
-    now_ms_ = lease_clock_.advance(lease_time, moment.wall, client);
+    return {now_ms_, moment.wall, true};
   }
+  const milliseconds lease_time =
+      cluster_.cluster ? cluster_.cluster->configuration.lease_time : lease_time_;
+  now_ms_ = lease_clock_.advance(lease_time, moment.wall, client);
   return {now_ms_, moment.wall};
 }
 
@@ -73,23 +74,36 @@ Grant StoreNode::decide(const ReleaseRequest& request, const rules::StoreTime& t
   return {};
 }
 
+Grant StoreNode::look(const LookRequest& request) const {
+  const auto former = cluster_.of_instance(request.instance);
+  return {former ? former->worker_id : 0, former ? former->epoch : 0, {}, {}};
+}
+
+template <typename Verb>
+Outcome StoreNode::change(const Verb& verb, Time now) {
+  std::optional<Outcome> outcome;
+  const std::uint64_t began = incarnation_began();
+  const rules::StoreTime time = advance(verb.client, now);
+  try {
+    outcome = decide(verb, time, now);
+  } catch (const Error& error) {
+    outcome = error;
+  }
+  if (incarnation_began() != began) {
+    lease_clock_.begin_anew(time.now, cluster_.cluster->configuration.lease_time, time.wall, verb.client);
+    writes_.back().lease_clock = lease_clock_;
+  }
+  saw_cluster_ = saw_cluster_ || cluster_.cluster.has_value();
+  return *std::move(outcome);
+}
+
 Outcome StoreNode::execute(const Request& request, Time now) {
-  const auto work = [&](const auto& verb) -> Outcome {
-    std::optional<Outcome> outcome;
-    const std::uint64_t began = incarnation_began();
-    const rules::StoreTime time = advance(verb.client, now);
-    try {
-      outcome = decide(verb, time, now);
-    } catch (const Error& error) {
-      outcome = error;
+  const auto work = [&]<typename Verb>(const Verb& verb) -> Outcome {
+    if constexpr (std::is_same_v<Verb, LookRequest>) {
+      return look(verb);
+    } else {
+      return change(verb, now);
     }
-    if (incarnation_began() != began) {
-      lease_clock_.keep(time.now, cluster_.cluster->configuration.lease_time, time.wall,
-                        verb.client);
-      writes_.back().lease_clock = lease_clock_;
-    }
-    saw_cluster_ = saw_cluster_ || cluster_.cluster.has_value();
-    return *std::move(outcome);
   };
   return std::visit(work, request);
 }

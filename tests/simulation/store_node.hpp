@@ -17,10 +17,15 @@
 
 namespace simulation {
 
-using Request = std::variant<workerid::AcquireRequest, workerid::RenewRequest,
-                             workerid::RestoreRequest, workerid::ReleaseRequest>;
+// Store::former_lease.
+struct LookRequest {
+  std::string instance{};
+};
 
-// What a request comes to: a grant (an empty one for a release), or an error.
+using Request = std::variant<workerid::AcquireRequest, workerid::RenewRequest,
+                             workerid::RestoreRequest, workerid::ReleaseRequest, LookRequest>;
+
+// What a request comes to: a grant (of a release an empty one, of a look the former one), or an error.
 using Outcome = std::variant<workerid::Grant, workerid::Error>;
 
 class StoreNode {
@@ -67,6 +72,9 @@ class StoreNode {
   workerid::Grant decide(const workerid::ReleaseRequest& request,
                          const workerid::rules::StoreTime& time, Time now);
   workerid::Grant write(const workerid::rules::Decision& decision);
+  template <typename Verb>
+  Outcome change(const Verb& verb, Time now);
+  workerid::Grant look(const LookRequest& request) const;
 
   StoreKind kind_;
   std::chrono::milliseconds lease_time_;

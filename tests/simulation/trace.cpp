@@ -11,6 +11,8 @@ std::string_view name(Verb verb) {
   switch (verb) {
     case Verb::none:
       return "none";
+    case Verb::look:
+      return "look for the former lease";
     case Verb::acquire:
       return "acquire";
     case Verb::renew_strict:

@@ -17,7 +17,7 @@
 
 namespace simulation {
 
-enum class Verb { none, acquire, renew_strict, renew_held, renew_resume, restore, release };
+enum class Verb { none, look, acquire, renew_strict, renew_held, renew_resume, restore, release };
 std::string_view name(Verb verb);
 
 // One entry. Which fields mean something depends on the kind; the others are as they are here.

@@ -20,7 +20,10 @@ constexpr std::int64_t frozen = 0;
 }  // namespace
 
 World::World(const Schedule& schedule, Judge& judge)
-    : schedule_(schedule), judge_(judge), messages_of_(schedule.seats.size()) {
+    : schedule_(schedule),
+      judge_(judge),
+      messages_of_(schedule.seats.size()),
+      identities_(schedule.seats.size()) {
   for (const HostClock::Line& line : schedule.hosts) {
     hosts_.emplace_back();
     hosts_.back().clock.follow(line);
@@ -251,12 +254,16 @@ void World::arrive(int message) {
   if (acquire != nullptr)
     acquire->fresh = acquire->fresh && (node.knows_records() || !granted_ever_);
   const Outcome outcome = node.execute(executed, now_);
+  if (request.message.verb == Verb::look) {  // Nothing happened.
+    reply(message, outcome);
+    return;
+  }
 
   Entry entry = entry_of(Entry::Kind::executed, request);
   entry.store_now = node.now_ms().count();
   entry.amount = static_cast<std::int64_t>(host.node);
   if (acquire != nullptr) {
-    entry.takeover = acquire->takeover;
+    entry.takeover = !acquire->takeover.empty();
     entry.seen_epoch = acquire->seen_epoch;
   }
   if (const auto* release = std::get_if<ReleaseRequest>(&executed)) {

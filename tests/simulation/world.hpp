@@ -90,6 +90,9 @@ class World final : private Surroundings {
   void wake(int process, int slot, std::uint64_t ticket, workerid::BootTime until) override;
   void see(const Entry& entry) override;
   int new_lease() override { return leases_++; }
+  workerid::detail::FormerTokens& identity(int seat) override {
+    return identities_.at(static_cast<std::size_t>(seat));
+  }
 
   Host& at(int host) { return hosts_.at(static_cast<std::size_t>(host)); }
   const Host& at(int host) const { return hosts_.at(static_cast<std::size_t>(host)); }
@@ -130,6 +133,7 @@ class World final : private Surroundings {
   std::vector<Life> lives_;
   std::vector<int> in_seat_;
   std::vector<int> messages_of_;
+  std::vector<workerid::detail::FormerTokens> identities_;  // a file for each seat
   std::vector<Sent> sent_;
   std::vector<Entry> works_;
   std::map<std::pair<int, int>, Fate> fates_;

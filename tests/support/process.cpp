@@ -72,6 +72,10 @@ std::ostream& operator<<(std::ostream& output, const ExitStatus& status) {
   return output << "exit code " << status.code;
 }
 
+bool in_first_pid_namespace() {
+  return std::filesystem::read_symlink("/proc/self/ns/pid") == "pid:[4026531836]";
+}
+
 std::string read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};

@@ -69,6 +69,9 @@ class Process {
   std::optional<ExitStatus> status_;
 };
 
+/// Whether this process is in the machine's own PID namespace, and in no container's.
+bool in_first_pid_namespace();
+
 /// The content of a file, or an empty text if there is none.
 std::string read_file(const std::filesystem::path& path);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Generator: the explicit way, waiting, names and identity files.
+#include "identity.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <workerid/memory_store.hpp>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <future>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <set>
 #include <string>
 #include <sys/stat.h>
@@ -75,6 +77,7 @@ TEST_F(GeneratorTest, NeverRevivesAnExpiredLease) {
   clock->advance(5min);
   EXPECT_EQ(code_of([&, id = worker_id, t = token] { test.renew(id, t); }),
             ErrorCode::token_expired);
+  EXPECT_EQ(store->count("renew"), 0) << "it knows, and asks nobody";
   EXPECT_EQ(code_of([&, id = worker_id, t = token] { test.release(id, t); }),
             ErrorCode::token_expired);
 }
@@ -198,35 +201,83 @@ TEST_F(GeneratorTest, ATakeoverGetsTheIdAtOnceUnderANewEpoch) {
   EXPECT_GT(after.reserved_timestamps().first_ms, before.reserved_timestamps().last_ms);
 }
 
-// It may be executed yet and take the ID over from this process's next lease: a release under its token
-// would then free the ID under that one (G1).
-TEST_F(GeneratorTest, AReleaseDoesNotFollowAnUnansweredTakeover) {
-  const auto unanswered = [&](const std::function<void()>& acquire) {
-    store->schedule({Fault::request_lost});
-    auto waiting = std::async(std::launch::async, acquire);
-    while (waiting.wait_for(1ms) != std::future_status::ready) clock->advance(100ms);
-    waiting.get();
+// What is meant is the lease that was there when the acquisition began.
+TEST_F(GeneratorTest, ATakeoverLeavesALaterLeaseAlone) {
+  const auto memory = open_memory_store(clock);
+  store = std::make_shared<FaultStore>(memory);
+  const Lease former = generator({.instance = "web-0"}).lease();
+  store->before([&](const std::string& verb) {
+    if (verb != "acquire") return;
+    store->before({});
+    generator({.instance = "web-0", .takeover = true}).lease().abandon();
+  });
+  const Lease late = generator({.instance = "web-0", .takeover = true}).lease();
+  EXPECT_NE(late.worker_id(), former.worker_id());
+  EXPECT_EQ(memory->former_lease("test", "web-0", 1s)->worker_id, late.worker_id());
+}
+
+// Passes on, and notes, what can be delivered once more.
+class ReplayingStore final : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+
+  std::vector<AcquireRequest> acquisitions;
+  std::vector<ReleaseRequest> releases;
+
+ private:
+  Grant do_acquire(const AcquireRequest& request, std::chrono::milliseconds timeout) override {
+    acquisitions.push_back(request);
+    return next().acquire(request, timeout);
+  }
+  void do_release(const ReleaseRequest& request, std::chrono::milliseconds timeout) override {
+    releases.push_back(request);
+    next().release(request, timeout);
+  }
+};
+
+// G1: a takeover that comes once more takes nothing from who took over after it, and the release that
+// follows it frees nothing.
+TEST_F(GeneratorTest, AReplayedTakeoverTakesNothing) {
+  const auto replaying = std::make_shared<ReplayingStore>(open_memory_store(clock));
+  const auto make = [&](Options options) {
+    options.clock = clock;
+    options.max_worker_id = 2;
+    return Generator(replaying, "test", options);
   };
+  make({.instance = "web-0"}).lease().abandon();
+  Generator second = make({.instance = "web-0", .takeover = true});
+  second.lease().release();
+  Generator third = make({.instance = "web-0", .takeover = true});
+  const Lease held = third.lease();
+  EXPECT_EQ(held.worker_id(), 1);
+
+  // Its token is not known any more, so it gets the other ID, and leaves it to expire.
+  const AcquireRequest late = replaying->acquisitions.at(1);
+  EXPECT_EQ(replaying->acquire(late, 1s).worker_id, 2);
+  const ReleaseRequest freeing = replaying->releases.at(0);
+  EXPECT_EQ(code_of([&] { replaying->release(freeing, 1s); }), ErrorCode::token_mismatch);
+  clock->advance(2s);
+  EXPECT_EQ(code_of([&] { static_cast<void>(make({}).get_id(0ms)); }), ErrorCode::no_available_id);
+  EXPECT_TRUE(held.held());
+}
+
+// Whoever said that the former holder is gone may be wrong: others wait as long as without.
+TEST_F(GeneratorTest, AReleaseAfterATakeoverFreesNothingSooner) {
+  const Lease former = generator({.max_worker_id = 1, .instance = "web-0"}).lease();
+  generator({.max_worker_id = 1, .instance = "web-0", .takeover = true}).lease().release();
+  ASSERT_TRUE(former.held());
+  clock->advance(4min);
+  EXPECT_EQ(code_of([&] { static_cast<void>(generator({.max_worker_id = 1}).get_id(0ms)); }),
+            ErrorCode::no_available_id);
+}
+
+TEST_F(GeneratorTest, ATakeoverWaitsWhileTheStoreIsAway) {
+  static_cast<void>(generator({.instance = "web-0"}).get_id());
+  store->schedule({Fault::unavailable});
   Generator test = generator({.instance = "web-0", .takeover = true});
-  std::optional<Lease> lease;
-  unanswered([&] { lease.emplace(test.lease(1h)); });
-  lease->release();
-  EXPECT_EQ(lease->state(), Lease::State::abandoned);
-  lease.reset();
-  EXPECT_EQ(store->count("release"), 0);
-
-  Assignment assignment;
-  unanswered([&] { assignment = test.get_id(1h); });
-  test.release(assignment.worker_id, assignment.token);
-  EXPECT_EQ(store->count("release"), 0);
-
-  // What was answered is released, and so is what took nothing over.
-  test.lease().release();
-  EXPECT_EQ(store->count("release"), 1);
-  Generator other = generator({.instance = "web-1"});
-  unanswered([&] { lease.emplace(other.lease(1h)); });
-  lease->release();
-  EXPECT_EQ(store->count("release"), 2);
+  auto waiting = std::async(std::launch::async, [&] { return test.get_id(1h); });
+  while (waiting.wait_for(1ms) != std::future_status::ready) clock->advance(100ms);
+  EXPECT_EQ(waiting.get().worker_id, 1);
 }
 
 TEST_F(GeneratorTest, ANameServesOneLeaseAtATime) {
@@ -273,6 +324,12 @@ class IdentityTest : public GeneratorTest {
     made.identity_file = file;
     return made;
   }
+
+  std::string content() const {
+    std::ifstream stream{file, std::ios::binary};
+    return {std::istreambuf_iterator<char>{stream}, {}};
+  }
+  void write(const std::string& content) const { std::ofstream{file, std::ios::binary} << content; }
 
   TemporaryDirectory directory;
   std::filesystem::path file = directory.path() / "identity";
@@ -328,14 +385,109 @@ TEST_F(IdentityTest, TwoNamesInTwoFilesDoNotMeetEvenWithOneInstance) {
   EXPECT_NE(one.get_id().worker_id, two.get_id().worker_id);
 }
 
-TEST_F(IdentityTest, ACopyOfTheFileIsNotTheSameIdentity) {
-  Generator original = generator(options());
-  const Assignment held = original.get_id();
-  const std::filesystem::path copy = directory.path() / "copy";
-  std::filesystem::copy_file(file, copy);
-  Options copied = options();
-  copied.identity_file = copy;
-  EXPECT_NE(generator(copied).get_id().worker_id, held.worker_id);
+// The lock proves that whoever wrote the file while holding it is gone, and nothing else.
+TEST_F(IdentityTest, InACopyTheFormerIdIsAWish) {
+  for (const bool lives : {false, true}) {
+    Generator original = generator(options());
+    const Assignment held = original.get_id();
+    Options copied = options();
+    copied.identity_file = directory.path() / (lives ? "copy of a live one" : "copy");
+    std::filesystem::copy_file(file, copied.identity_file);
+    if (!lives) original.release(held.worker_id, held.token);
+    clock->advance(1s);
+    EXPECT_EQ(generator(copied).get_id().worker_id == held.worker_id, !lives);
+    clock->advance(10min);
+  }
+}
+
+TEST_F(IdentityTest, OnAnotherBootTheFormerIdIsAWish) {
+  const Assignment held = generator(options()).get_id();
+  detail::IdentityText text = detail::IdentityText::parse(content());
+  ASSERT_EQ(text.tokens, std::vector{held.token});
+  text.place.front() = text.place.front() == 'a' ? 'b' : 'a';  // of the boot ID
+  write(text.text());
+  EXPECT_NE(generator(options()).get_id().worker_id, held.worker_id);
+}
+
+// Whoever dies between its request and the answer leaves its token to the next one.
+TEST_F(IdentityTest, TheTokenIsInTheFileBeforeTheRequestIsSent) {
+  store->before([&](const std::string& verb) {
+    if (verb != "acquire") return;
+    const auto tokens = detail::IdentityText::parse(content()).tokens;
+    EXPECT_EQ(tokens.size(), static_cast<std::size_t>(store->count("acquire")));
+  });
+  store->schedule({Fault::reply_lost});
+  EXPECT_EQ(code_of([&] { static_cast<void>(generator(options()).get_id(0ms)); }),
+            ErrorCode::outcome_unknown);
+  EXPECT_EQ(generator(options()).get_id(0ms).worker_id, 1);
+  // Where the request was lost, the one before it counts.
+  store->schedule({Fault::request_lost});
+  EXPECT_EQ(code_of([&] { static_cast<void>(generator(options()).get_id(0ms)); }),
+            ErrorCode::outcome_unknown);
+  EXPECT_EQ(generator(options()).get_id(0ms).worker_id, 1);
+  EXPECT_EQ(generator(options()).inspect().leases.size(), 1U);
+}
+
+TEST_F(IdentityTest, OfManyLostRequestsTheOldestIsForgotten) {
+  static_cast<void>(generator(options()).get_id(0ms));
+  store->always(Fault::request_lost);
+  for (std::size_t count = 0; count < Takeover::most_tokens; ++count) {
+    EXPECT_EQ(code_of([&] { static_cast<void>(generator(options()).get_id(0ms)); }),
+              ErrorCode::outcome_unknown);
+  }
+  store->always(Fault::none);
+  EXPECT_EQ(detail::IdentityText::parse(content()).tokens.size(), Takeover::most_tokens);
+  EXPECT_EQ(generator(options()).get_id(0ms).worker_id, 2);
+}
+
+TEST_F(IdentityTest, OnlyTheLeaseThatHasTheNameWritesTheFile) {
+  Generator test = generator(options());
+  const Lease named = test.lease();
+  const std::string before = content();
+  const Lease other = test.lease();
+  EXPECT_EQ(content(), before);
+}
+
+TEST_F(IdentityTest, AFileOfTheFirstFormGivesItsNameAlone) {
+  const Token name = Token::random();
+  Options named;
+  named.max_worker_id = 3;
+  named.instance = name.text();
+  const Assignment held = generator(named).get_id();
+  struct stat status {};
+  write("");
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  const std::string first_form =
+      "workerid identity 1\n" + name.text() + "\ninode " + std::to_string(status.st_ino) + "\n";
+  write(first_form);
+  EXPECT_NE(generator(options()).get_id().worker_id, held.worker_id) << "no takeover";
+  EXPECT_EQ(detail::IdentityText::parse(content()).name, name.text());
+}
+
+// Wherever a write was torn or a byte was lost, the live lease is not taken over.
+TEST_F(IdentityTest, ATornFileIsAWish) {
+  static_cast<void>(generator(options()).get_id());
+  const std::string whole = content();
+  for (std::size_t at = 0; at < whole.size(); at += 5) {
+    for (const bool cut : {false, true}) {
+      std::string torn = whole;
+      if (cut) {
+        torn.resize(at);
+      } else if (torn[at] == 'x') {
+        torn[at] = 'y';
+      } else {
+        torn[at] = 'x';
+      }
+      const std::size_t end = whole.find_last_not_of('\n') + 1;
+      if (torn.substr(0, end) == whole.substr(0, end)) continue;  // what is left out is empty
+      try {
+        EXPECT_TRUE(detail::IdentityText::parse(torn).tokens.empty()) << at << cut;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.error_code(), ErrorCode::corrupt_record);
+        EXPECT_LT(at, std::string_view{"workerid identity 2\n"}.size());
+      }
+    }
+  }
 }
 
 TEST_F(IdentityTest, AFileOfAnotherKindIsLeftAsItIs) {

@@ -422,7 +422,7 @@ TEST(LeaseMachine, ASuspendedLeaseIsNeverLostByTimeAlone) {
 
 TEST(LeaseMachine, TheStoresWordIsFinal) {  // G3
   for (const ErrorCode code : {ErrorCode::token_mismatch, ErrorCode::not_assigned,
-                               ErrorCode::token_expired, ErrorCode::invalid_worker_id}) {
+                               ErrorCode::invalid_token, ErrorCode::invalid_worker_id}) {
     for (const bool suspended : {false, true}) {
       Transcript lease = suspended ? suspended_lease() : held_lease();
       EXPECT_EQ(lease.next_request(), suspended ? "resume" : "renew");
@@ -443,6 +443,21 @@ TEST(LeaseMachine, TheStoresWordIsFinal) {  // G3
       EXPECT_FALSE(lease.held());
     }
   }
+}
+
+// It says nothing of the lease, which the store may know after all.
+TEST(LeaseMachine, AfterARestorationThatCameTooLateItResumes) {
+  Transcript lease = held_lease();
+  EXPECT_EQ(lease.next_request(), "renew");
+  lease.fail(ErrorCode::token_mismatch);
+  EXPECT_EQ(lease.next(), "restore");
+  lease.pass(validity);
+  lease.fail(ErrorCode::token_expired);
+  EXPECT_EQ(lease.notices(), "renewal_failed");
+  EXPECT_EQ(lease.next_request(), "resume");
+  EXPECT_FALSE(lease.held());
+  lease.answer(resumed);
+  EXPECT_TRUE(lease.held());
 }
 
 TEST(LeaseMachine, AValidHolderIsRegisteredAnewByAStoreThatForgotIt) {  // G7

@@ -94,7 +94,7 @@ class LeaseTest : public ::testing::Test {
                                           .configuration = configuration(),
                                           .token = Token::random(),
                                           .instance = {},
-                                          .takeover = false,
+                                          .takeover = {},
                                           .owner = "another",
                                           .client = {}},
                                          1s);

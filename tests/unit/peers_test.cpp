@@ -260,7 +260,7 @@ TEST_P(PeersInTime, RenewalOfALostIdIsRefused) {
   Holder present = process(pool_of(1));
   const LeaseView before = record(present.assigned.worker_id);
   for (int tick = 0; tick < 3; ++tick) {
-    expect_error(ErrorCode::token_mismatch, [&] { former.renew(); });
+    expect_error(ErrorCode::token_expired, [&] { former.renew(); });  // it asks nobody
   }
   EXPECT_EQ(record(present.assigned.worker_id), before);
   present.renew();

@@ -27,6 +27,7 @@ namespace {
 using namespace std::chrono_literals;
 using detail::redis::ConnectionPool;
 using detail::redis::parse_redis_url;
+using detail::redis::Purpose;
 using Words = std::vector<std::string>;
 
 // Long for what has to succeed; tests of time-outs say their own.
@@ -406,10 +407,45 @@ TEST(RedisConnection, SendsSeveralCommandsInOneWrite) {
   ConnectionPool pool(parse_redis_url(server.url()));
   std::vector<Words> commands;
   for (int index = 0; index < 300; ++index) commands.push_back({"ECHO", std::to_string(index)});
-  const auto answers = pool.commands(commands, patience);
+  const auto answers = pool.send(commands, Purpose::question, patience);
   ASSERT_EQ(answers.size(), 300U);
   for (std::size_t index = 0; index < answers.size(); ++index) {
     EXPECT_EQ(std::get<RedisReply>(answers[index]), RedisReply{std::to_string(index)});
+  }
+}
+
+// A connection that a change goes by for the first time asks whether it leads to a master, in the same
+// write: then the answer to the change counts, or not.
+TEST(RedisConnection, AReplicaAnswersQuestionsAndRefusesChanges) {
+  const auto info = [](const std::string& role) {
+    return "$" + bulk("# Replication\r\nrole:" + role + "\r\nx:1");
+  };
+  ScriptedServer server([&](Peer& peer, int connection) {
+    peer.answer(pong);
+    peer.answer("+question\r\n");
+    for (const std::string& role :
+         connection == 0 ? std::vector{info("slave"), info("active-replica"), info("master")}
+                         : std::vector<std::string>{"-NOPERM no INFO for you\r\n"}) {
+      EXPECT_EQ(peer.read_command(), (Words{"INFO", "replication"}));
+      EXPECT_EQ(peer.read_command(), Words{"CHANGE"});
+      peer.send(role + "+done\r\n");
+    }
+    peer.answer("+again\r\n");
+    peer.wait_until_closed();
+  });
+  for (const bool tells : {true, false}) {
+    ConnectionPool pool(parse_redis_url(server.url()));
+    EXPECT_EQ(pool.command({"ASK"}, patience), RedisReply{std::string{"question"}});
+    const std::vector<Words> change{{"CHANGE"}};
+    const auto changed = [&] {
+      return std::get<RedisReply>(pool.commands(change, patience).at(0));
+    };
+    for (const std::string role : {"slave", "active-replica"}) {
+      if (!tells) continue;
+      EXPECT_EQ(changed(), RedisReply{RedisReply::ServerError{"READONLY its role is " + role}});
+    }
+    EXPECT_EQ(changed(), RedisReply{std::string{"done"}});
+    EXPECT_EQ(changed(), RedisReply{std::string{"again"}}) << "it is asked once";
   }
 }
 
@@ -421,7 +457,8 @@ TEST(RedisConnection, KnowsWhichOfSeveralWereSent) {
   });
   {
     ConnectionPool pool(parse_redis_url(server.url()));
-    const auto answers = pool.commands(std::vector<Words>(300, Words{"PING"}), patience);
+    const auto answers =
+        pool.send(std::vector<Words>(300, Words{"PING"}), Purpose::question, patience);
     ASSERT_EQ(answers.size(), 300U);
     EXPECT_EQ(std::get<RedisReply>(answers[0]), RedisReply{std::string{"one"}});
     EXPECT_EQ(std::get<RedisReply>(answers[1]), RedisReply{RedisReply::ServerError{"ERR two"}});
@@ -442,7 +479,7 @@ TEST(RedisConnection, WhatTheKernelDidNotTakeWasNotSent) {
   {
     ConnectionPool pool(parse_redis_url(server.url()));
     const std::vector<Words> commands(200, Words{"ECHO", std::string(200'000, 'x')});
-    const auto answers = pool.commands(commands, 500ms);
+    const auto answers = pool.send(commands, Purpose::question, 500ms);
     ASSERT_EQ(answers.size(), 200U);
     EXPECT_EQ(code_of(answers.front()), ErrorCode::outcome_unknown);
     EXPECT_EQ(code_of(answers.back()), ErrorCode::unavailable);

@@ -85,11 +85,12 @@ class RedisStoreTest : public testing::Test {
 
   const std::shared_ptr<ScriptedConnection> connection = std::make_shared<ScriptedConnection>();
   const std::shared_ptr<Store> store = open_redis_store(connection);
+  const Token owner = Token::random();
   const AcquireRequest request{.cluster = "c",
                                .configuration = {1, 10, 60s, 30s, 1s},
                                .token = Token::random(),
                                .instance = "pod-0",
-                               .takeover = true,
+                               .takeover = {{owner}, 9},
                                .owner = "host 1",
                                .seen_epoch = 7,
                                .client = {{BootTime{7'999'999ns}, WallTime{1234ms}}, "machine"}};
@@ -113,9 +114,11 @@ TEST_F(RedisStoreTest, SendsOneScriptWithAllKeysInOneSlot) {
                                  packed({1234, 7}) + "machine",
                                  "pod-0",
                                  "host 1",
-                                 // takeover, fresh, seen epoch
-                                 std::string{'\1', '\0'} + packed({7})}}));
-  EXPECT_EQ(connection->timeouts.front(), 5s);
+                                 // fresh, seen epoch, the epoch and the tokens of a takeover
+                                 std::string{'\0'} + packed({7, 9}) +
+                                     std::string{owner.bytes().begin(), owner.bytes().end()}}}));
+  EXPECT_LE(connection->timeouts.front(), 5s);
+  EXPECT_GT(connection->timeouts.front(), 0s);
 }
 
 // G7: whoever has a lease keeps the cluster known to this life of the server.
@@ -181,7 +184,7 @@ TEST_F(RedisStoreTest, AsksTheScriptCacheForAClusterThatIsNotThere) {
   connection->marked = true;
   answer(unknown);
   answer(unknown);
-  answer(array({text("holding_back"), whole(90'000), whole(0)}));
+  answer(array({text("holding_back"), whole(90'000), whole(1)}));
   const Error refused = expect_error_naming(
       ErrorCode::holding_back, [&] { acquire(); }, "90000 ms", "--fresh");
   EXPECT_EQ(refused.retry_after(), 90s);

@@ -169,6 +169,45 @@ TEST_F(SqliteStore, RefusesAPathThatNamesNoFile) {
   refused("/tmp/" + std::string(500, 'a'), "has 505 bytes; SQLite allows 504");
 }
 
+// The log and the shared memory stand beside each name: by another one a process would see others.
+TEST_F(SqliteStore, RefusesAFileOfSeveralNames) {
+  const auto store = open();
+  const AcquireRequest held = request();
+  store->acquire(held, timeout);
+  const auto other = directory.path() / "other" / "leases.db";
+  std::filesystem::create_directory(other.parent_path());
+  std::filesystem::create_hard_link(path, other);
+  for (const auto& name : {path, other}) {
+    expect_error_naming(
+        ErrorCode::unsupported_server, [&] { open_sqlite_store(name); }, name.string(),
+        "2 names (hard links)");
+  }
+  EXPECT_EQ(renew(*store, 1, held.token).worker_id, 1) << "whoever has it open goes on";
+  std::filesystem::remove(other);
+  EXPECT_EQ(acquire(*open()).worker_id, 2);
+}
+
+TEST_F(SqliteStore, FollowsSymbolicLinksBeforeItNamesTheFilesBesideIt) {
+  const auto link = directory.path() / "links" / "leases.db";
+  std::filesystem::create_directory(link.parent_path());
+  std::filesystem::create_symlink("../leases.db", link);
+  const auto by_link =
+      open_sqlite_store(link, clock);  // which leads to a file that is not there yet
+  EXPECT_EQ(acquire(*by_link).worker_id, 1);
+  const auto store = open();
+  EXPECT_EQ(acquire(*store).worker_id, 2);
+  EXPECT_EQ(acquire(*by_link).worker_id, 3);
+  EXPECT_EQ(by_link->description(), store->description());
+  EXPECT_TRUE(std::filesystem::exists(path.string() + "-wal"));
+  EXPECT_FALSE(std::filesystem::exists(link.string() + "-wal"));
+}
+
+TEST_F(SqliteStore, SaysThatADeletedFileTakesItsTimestampsWithIt) {  // G13
+  const Guarantee guarantee = open()->guarantee(timeout);
+  EXPECT_EQ(guarantee.timestamps, GuaranteeLevel::conditional);
+  EXPECT_NE(guarantee.reasons.at(2).find("wall clock"), std::string::npos);
+}
+
 TEST_F(SqliteStore, WallClockStepsChangeNothing) {
   const auto manual = std::make_shared<testing::ManualClock>();
   clock = manual;
@@ -258,7 +297,7 @@ TEST_F(SqliteStore, RefusesAnUnknownSchemaVersion) {
   acquire(*open());
   run("PRAGMA user_version = 7");
   expect_error_naming(
-      ErrorCode::unsupported_server, [&] { open(); }, "schema version 7", "knows version 2");
+      ErrorCode::unsupported_server, [&] { open(); }, "schema version 7", "knows version 3");
 }
 
 TEST_F(SqliteStore, LeavesAnotherProgramsDatabaseAlone) {
@@ -397,25 +436,6 @@ TEST_F(SqliteStore, ChildOfForkOpensTheFileAnew) {
   EXPECT_EQ(renew(*store, 1, first.token).worker_id, 1);
   EXPECT_EQ(renew(*store, 2, second.token).worker_id, 2);
   EXPECT_EQ(renew(*store, 3, third.token).worker_id, 3);
-}
-
-TEST(UnfitFileSystem, NamesThoseThatMachinesShare) {
-  EXPECT_EQ(detail::sqlite::unfit_file_system(0x6969), "NFS");
-  EXPECT_EQ(detail::sqlite::unfit_file_system(0xff534d42), "CIFS");
-  EXPECT_EQ(detail::sqlite::unfit_file_system(0xfe534d42), "SMB2");
-  EXPECT_EQ(detail::sqlite::unfit_file_system(0x01021997), "9P");
-  EXPECT_EQ(detail::sqlite::unfit_file_system(0x65735546), "FUSE");
-  EXPECT_EQ(detail::sqlite::unfit_file_system(0x47504653), "GPFS");
-  EXPECT_EQ(detail::sqlite::unfit_file_system(0x0bd00bd0), "Lustre");
-  EXPECT_EQ(detail::sqlite::unfit_file_system(0x00c36400), "Ceph");
-}
-
-TEST(UnfitFileSystem, LeavesLocalOnesAlone) {
-  // ext4, tmpfs, overlayfs, xfs, btrfs, zfs
-  for (const std::uint32_t magic :
-       {0xef53U, 0x01021994U, 0x794c7630U, 0x58465342U, 0x9123683eU, 0x2fc12fc1U}) {
-    EXPECT_EQ(detail::sqlite::unfit_file_system(magic), "") << magic;
-  }
 }
 
 }  // namespace

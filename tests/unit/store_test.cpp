@@ -110,7 +110,7 @@ TEST(Store, WrongAcquisitionNeverReachesTheServer) {
   refused(
       invalid, [](auto& request) { request.owner = std::string(1, '\0'); }, "owner");
   refused(
-      invalid, [](auto& request) { request.takeover = true; }, "instance");
+      invalid, [](auto& request) { request.takeover.epoch = 1; }, "instance");
   refused(
       invalid, [](auto& request) { request.seen_epoch = largest_epoch; }, "9007199254740991");
   expect_error_naming(

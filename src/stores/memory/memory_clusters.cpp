@@ -10,13 +10,22 @@ std::optional<rules::Record> MemoryCluster::find(WorkerId worker_id) const {
   return found == records_.end() ? std::nullopt : std::optional{found->second};
 }
 
+std::optional<rules::Record> MemoryCluster::of_instance(const std::string& instance) const {
+  const auto found = by_instance_.find(instance);
+  return found == by_instance_.end() ? std::nullopt : find(found->second);
+}
+
 rules::Candidates MemoryCluster::candidates(const AcquireRequest& request) const {
   rules::Candidates candidates;
   if (const auto found = by_token_.find(request.token); found != by_token_.end()) {
     candidates.same_token = find(found->second);
   }
-  if (const auto found = by_instance_.find(request.instance); found != by_instance_.end()) {
-    candidates.same_instance = find(found->second);
+  candidates.same_instance = of_instance(request.instance);
+  for (const Token& token : request.takeover.tokens) {
+    const auto named = by_token_.find(token);
+    if (named == by_token_.end()) continue;
+    const auto record = find(named->second);
+    if (record->instance == request.instance) candidates.same_instance = record;
   }
   candidates.longest_free = longest_free();
   if (cluster) {
@@ -97,6 +106,15 @@ std::optional<ClusterView> MemoryClusters::inspect(const std::string& cluster,
     view.leases.push_back(rules::view(record, time));
   }
   return view;
+}
+
+std::optional<LeaseView> MemoryClusters::former_lease(const std::string& cluster,
+                                                      const std::string& instance,
+                                                      const rules::StoreTime& time) const {
+  const auto found = clusters_.find(cluster);
+  if (found == clusters_.end()) return std::nullopt;
+  const auto record = found->second.of_instance(instance);
+  return record ? std::optional{rules::view(*record, time)} : std::nullopt;
 }
 
 std::vector<std::string> MemoryClusters::names() const {

@@ -21,6 +21,7 @@ class MemoryCluster {
   std::optional<rules::Cluster> cluster;
 
   std::optional<rules::Record> find(WorkerId worker_id) const;
+  std::optional<rules::Record> of_instance(const std::string& instance) const;
   rules::Candidates candidates(const AcquireRequest& request) const;
   const std::map<WorkerId, rules::Record>& all() const noexcept { return records_; }
 
@@ -49,6 +50,8 @@ class MemoryClusters {
   void release(const ReleaseRequest& request, const rules::StoreTime& time);
   std::optional<ClusterView> inspect(const std::string& cluster,
                                      const rules::StoreTime& time) const;
+  std::optional<LeaseView> former_lease(const std::string& cluster, const std::string& instance,
+                                        const rules::StoreTime& time) const;
   std::vector<std::string> names() const;
   Configuration resize(const ResizeRequest& request);
   std::chrono::milliseconds evict(const EvictRequest& request, const rules::StoreTime& time);

@@ -44,6 +44,12 @@ class MemoryStore final : public Store {
     return clusters_.inspect(cluster, time());
   }
 
+  std::optional<LeaseView> do_former_lease(const std::string& cluster, const std::string& instance,
+                                           milliseconds) override {
+    const std::lock_guard lock(mutex_);
+    return clusters_.former_lease(cluster, instance, time());
+  }
+
   Guarantee do_guarantee(milliseconds) override {
     return {GuaranteeLevel::exact,
             GuaranteeLevel::exact,
@@ -68,7 +74,7 @@ class MemoryStore final : public Store {
 
   rules::StoreTime time() const {
     const Moment now = clock_->now();
-    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall};
+    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall, true};
   }
 
   std::shared_ptr<Clock> clock_;

@@ -2,8 +2,8 @@
 --
 -- Grants a worker ID: design, section 3, acquire.
 --
--- ARGV: the token; the configuration; the client; the instance; the owner; takeover, fresh and the
--- seen epoch; what the script cache says of the cluster, if it was asked.
+-- ARGV: the token; the configuration; the client; the instance; the owner; fresh, the seen epoch, and
+-- of a takeover the epoch and the tokens; what the script cache says of the cluster, if it was asked.
 --
 -- A cluster that is not there was never there, or was lost. Whether it was seen before in this life of
 -- the server, its script cache tells, which no FLUSHALL empties: clients keep a script there that bears
@@ -20,18 +20,18 @@ local CLIENT = ARGV[3]
 if ARGV[4] == '' and not ARGV[7] then
   local history = redis.pcall('INFO', 'replication')
   local cluster = redis.pcall('HGET', KEYS[1], '')
-  if type(cluster) == 'string' and #cluster > 147 and cluster:find(ARGV[2], 25, true) == 25 and
-    type(history) == 'string' and history:find(cluster:sub(129, 147), 1, true) and
-    not redis.pcall('HGET', KEYS[1], ARGV[1]) then
+  if type(cluster) == 'string' and #cluster > 155 and cluster:find(ARGV[2], 25, true) == 25 and
+    type(history) == 'string' and history:find(cluster:sub(137, 155), 1, true) and
+    history:find('role:master\r', 1, true) and not redis.pcall('HGET', KEYS[1], ARGV[1]) then
     local last_epoch, next_fresh, granted, min, max, lease_ms, reuse_delay_ms, cool_down_ms, format,
-      began, last_wall_ms, clock_ms, hold_back_until_ms, lost_timestamps_ms, witness_boot_ms,
+      _, last_wall_ms, clock_ms, hold_back_until_ms, lost_timestamps_ms, witness_boot_ms,
       latest_client_ms = struct.unpack('>dddddddddddddddd', cluster)
-    local _, _, seen_epoch = struct.unpack('>BBd', ARGV[6])
+    local _, seen_epoch = struct.unpack('>Bd', ARGV[6])
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
     local client_ms, boot_ms = struct.unpack('>dd', CLIENT)
     -- undisputed.lua
-    if format == 5 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
+    if format == 6 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
       16 * (passed + 1) <= lease_ms and undisputed and now_ms >= hold_back_until_ms then
       local id, key, reserved_ms, former_token
       if next_fresh <= max then
@@ -49,10 +49,9 @@ if ARGV[4] == '' and not ARGV[7] then
           return {'all_taken', max - min + 1, free_at_ms - now_ms}
         end
         local record = candidate and redis.pcall('HGET', KEYS[1], first[1])
-        if record and #record > 49 and record:byte(50) == 9 then  -- Of no instance.
+        if record and #record > 57 and record:byte(58) == 9 then  -- Of no instance.
           id, key, former_token = candidate, first[1], record:sub(2, 17)
-          reserved_ms = struct.unpack('>d', record, 34) + free_at_ms -
-            (record:byte(1) == 1 and cool_down_ms or reuse_delay_ms)
+          reserved_ms = struct.unpack('>d', record, 34) + free_at_ms - struct.unpack('>I4', record, 54)
         end
       end
       if id then
@@ -60,7 +59,8 @@ if ARGV[4] == '' and not ARGV[7] then
         local believed_ms = math.max(0, math.min(client_ms, wall_ms + 60000))
         local first_ms = math.max(reserved_ms, lost_timestamps_ms, believed_ms - 1) + 1
         local record = '\0' .. ARGV[1] ..
-          struct.pack('>dddd', epoch, first_ms, first_ms - now_ms, began) .. '\t' .. ARGV[5]
+          struct.pack('>ddddI4I4', epoch, first_ms, first_ms - now_ms, 0, lease_ms, reuse_delay_ms) ..
+          '\t' .. ARGV[5]
         local counters = struct.pack('>ddd', epoch, next_fresh, granted)
         if type(redis.pcall('HSET', KEYS[1], '', counters .. cluster:sub(25), key, record, ARGV[1],
             key)) == 'number' then
@@ -98,10 +98,21 @@ local function longest_free(cluster)
   end
 end
 
+-- The record of an instance: the one with the last of the tokens that a takeover names, or else the
+-- latest one; and whether the takeover names it.
+local function find_former(cluster, instance, epoch, tokens)
+  for first = #tokens - 15, 1, -16 do
+    local record = find_by(cluster, CLUSTER, 'token', tokens:sub(first, first + 15))
+    if record and record.instance == instance then return record, true end
+  end
+  local record = find_by(cluster, INSTANCES, 'instance', instance)
+  return record, record and record.epoch == epoch
+end
+
 return operation(function()
   local token, instance, owner = ARGV[1], ARGV[4], ARGV[5]
-  local takeover, fresh, seen_epoch = struct.unpack('>BBd', ARGV[6])
-  takeover, fresh = takeover == 1, fresh == 1
+  local fresh, seen_epoch, named_epoch = struct.unpack('>Bdd', ARGV[6])
+  local named_tokens = ARGV[6]:sub(18)
   local wanted = unpack_configuration(ARGV[2])
 
   local history = read_history()
@@ -112,7 +123,7 @@ return operation(function()
       rebuild(cluster)
     elseif seen_epoch > 0 then
       hold_back(cluster, 0)
-    elseif not fresh then
+    elseif fresh == 0 then
       local ago_ms = lost_ago_ms(history, ARGV[7])
       if ago_ms then hold_back(cluster, ago_ms) end
     end
@@ -123,9 +134,9 @@ return operation(function()
   end
   repair(cluster)
   notice_loss(cluster, seen_epoch, history)
-  -- A lease that was granted or restored would belie it, and so does who saw one.
-  if fresh and seen_epoch == 0 and cluster.granted == 0 and
-    cluster.last_epoch == cluster.incarnation_began then
+  -- A lease that was granted or restored belies the claim, and so does, for good, whoever saw one.
+  if seen_epoch > 0 then cluster.proven = 1 end
+  if fresh == 1 and may_be_fresh(cluster) then
     cluster.hold_back_until_ms, cluster.lost_timestamps_ms = cluster.now_ms, 0
   end
   if holds_back(cluster) then refuse_holding_back(cluster) end
@@ -134,7 +145,7 @@ return operation(function()
   if record then -- G5: the same grant again
     check_range(cluster, record.id)
     if record.released then answer('token_used_up') end
-    if record.incarnation_began == cluster.incarnation_began then
+    if granted_in_this_incarnation(cluster, record) then
       extend(cluster, record)
     else  -- Who was granted it next, and reserved what, may have been lost.
       grant_anew(cluster, record)
@@ -144,15 +155,17 @@ return operation(function()
     return grant(cluster, record)
   end
 
-  record = find_by(cluster, INSTANCES, 'instance', instance)
-  if not record or not in_range(cluster, record.id) or not (takeover or cluster.now_ms >= record.free_at_ms) then
+  local named
+  record, named = find_former(cluster, instance, named_epoch, named_tokens)
+  if not record or not in_range(cluster, record.id) or
+    not (cluster.now_ms >= record.free_at_ms or named) then
     -- Some of those that were never granted in this incarnation were restored.
     while cluster.next_fresh <= cluster.max and
       call('HEXISTS', CLUSTER, key_of(cluster.next_fresh)) == 1 do
       cluster.next_fresh = cluster.next_fresh + 1
     end
     if cluster.next_fresh <= cluster.max then
-      record = {id = cluster.next_fresh, last_ms = 0}
+      record = {id = cluster.next_fresh, last_ms = 0, free_at_ms = 0}
       cluster.next_fresh = cluster.next_fresh + 1
       cluster.granted = cluster.granted + 1
     else
@@ -165,8 +178,7 @@ return operation(function()
   end
 
   record.token, record.instance, record.owner, record.released = token, instance, owner, false
-  -- A takeover shortens what was promised to a holder that is known to be gone.
-  record.lease_end_ms, record.free_at_ms = cluster.now_ms, cluster.now_ms
+  replace_holder(cluster, record)
   grant_anew(cluster, record)
   save_cluster(cluster)
   save_record(record)

@@ -75,7 +75,8 @@ ClusterConnection::ClusterConnection(Deployment deployment)
   for (const RedisUrl& url : deployment_.ask) node_at(url.host, url.port);
 }
 
-Answers ClusterConnection::commands(std::span<const Words> commands, milliseconds timeout) {
+Answers ClusterConnection::send(std::span<const Words> commands, Purpose purpose,
+                                milliseconds timeout) {
   const Deadline deadline = deadline_after(timeout);
   if (commands.size() == 1 && commands.front().front() == "SCAN") {
     return {scan(commands.front(), deadline)};
@@ -96,7 +97,7 @@ Answers ClusterConnection::commands(std::span<const Words> commands, millisecond
     if (wait) some.push_back(commands[*wait]);
     Answers answered;
     try {
-      answered = serve(slot, some, deadline);
+      answered = serve(slot, some, purpose, deadline);
     } catch (const Error& error) {  // This node's alone.
       answered.assign(some.size(), error);
     }
@@ -117,7 +118,7 @@ Answers ClusterConnection::commands(std::span<const Words> commands, millisecond
 
 // Commands for keys of one slot. A redirection repeats them all: each may be repeated (G5).
 Answers ClusterConnection::serve(std::uint16_t slot, const std::vector<Words>& commands,
-                                 Deadline deadline) {
+                                 Purpose purpose, Deadline deadline) {
   Node asked;  // The slot is on its way to it.
   for (int redirections = 0;; ++redirections) {
     const Node node = asked ? asked : master_of(slot, deadline);
@@ -129,12 +130,12 @@ Answers ClusterConnection::serve(std::uint16_t slot, const std::vector<Words>& c
           announced.push_back({"ASKING"});
           announced.push_back(words);
         }
-        const Answers with_asking = node->commands(announced, time_left(deadline));
+        const Answers with_asking = node->send(announced, purpose, time_left(deadline));
         for (std::size_t index = 1; index < with_asking.size(); index += 2) {
           answers.push_back(with_asking[index]);
         }
       } else {
-        answers = node->commands(commands, time_left(deadline));
+        answers = node->send(commands, purpose, time_left(deadline));
       }
     } catch (const Error&) {  // It cannot be reached, so nothing was sent.
       doubt();

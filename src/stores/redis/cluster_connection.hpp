@@ -30,15 +30,16 @@ class ClusterConnection final : public BatchedConnection {
   /// Errors: `invalid_argument` for a TLS file that cannot be used.
   explicit ClusterConnection(Deployment deployment);
 
-  Answers commands(std::span<const std::vector<std::string>> commands,
-                   std::chrono::milliseconds timeout) override;
+  Answers send(std::span<const std::vector<std::string>> commands, Purpose purpose,
+               std::chrono::milliseconds timeout) override;
   std::string description() const override { return deployment_.description(); }
 
  private:
   using Words = std::vector<std::string>;
   using Node = std::shared_ptr<ConnectionPool>;
 
-  Answers serve(std::uint16_t slot, const std::vector<Words>& commands, Deadline deadline);
+  Answers serve(std::uint16_t slot, const std::vector<Words>& commands, Purpose purpose,
+                Deadline deadline);
   RedisReply scan(Words words, Deadline deadline);
   Node master_of(std::uint16_t slot, Deadline deadline);
   Node node_at(const std::string& host, std::uint16_t port);

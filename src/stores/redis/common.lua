@@ -8,26 +8,28 @@
 --   order      sorted set: worker ID in 4 bytes, so that ties order by number -> free_at_ms
 --   instances  hash: instance -> worker ID that was recorded for it last
 -- Numbers are packed: to format and parse them would cost as much as the commands do. What a renewal
--- changes is the order alone: a lease ends the reuse delay before its free_at_ms (one that was
--- released, the cool-down before), and the reserved timestamps move on with its end.
+-- changes is the order alone: a lease ends before its free_at_ms by the reuse delay that it was written
+-- with, and the reserved timestamps move on with its end.
 --
 -- An answer is an array that begins with a word, or a packed grant; redis_store.cpp says what each
 -- means.
 
 local CLUSTER, ORDER, INSTANCES = KEYS[1], KEYS[2], KEYS[3]
 
-local FORMAT = 5
+local FORMAT = 6
 local LARGEST_CLOCK_LEAD_MS = 60000
 local CONFIGURATION = {'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms'}
 -- First what each grant changes, then what a client's configuration is compared with.
 local CLUSTER_NUMBERS = {
   'last_epoch', 'next_fresh', 'granted', 'min', 'max', 'lease_ms', 'reuse_delay_ms', 'cool_down_ms',
   'format', 'incarnation_began', 'last_wall_ms', 'clock_ms', 'hold_back_until_ms',
-  'lost_timestamps_ms', 'witness_boot_ms', 'latest_client_ms',
+  'lost_timestamps_ms', 'witness_boot_ms', 'latest_client_ms', 'proven',
 }
-local CLUSTER_FORM, CLUSTER_BYTES = '>dddddddddddddddd', 128
-local RECORD_NUMBERS = {'epoch', 'first_ms', 'lead_ms', 'incarnation_began'}
-local RECORD_FORM, RECORD_BYTES = '>dddd', 49  -- Behind a byte and the token; without the names.
+local CLUSTER_FORM, CLUSTER_BYTES = '>ddddddddddddddddd', 136
+local RECORD_NUMBERS = {
+  'epoch', 'first_ms', 'lead_ms', 'floor_ms', 'lease_ms', 'reuse_delay_ms',
+}
+local RECORD_FORM, RECORD_BYTES = '>ddddI4I4', 57  -- Behind a byte and the token; without the names.
 
 -- Ends the operation with this answer.
 local function answer(...) error({...}, 0) end
@@ -160,7 +162,7 @@ local function new_cluster(configuration)
     format = FORMAT, last_epoch = 0, next_fresh = configuration.min, granted = 0,
     now_ms = 0, witness = '', witness_boot_ms = client.boot_ms, latest_client_ms = 0,
     incarnation = '', replication = '', incarnation_began = 0, hold_back_until_ms = 0,
-    lost_timestamps_ms = 0,
+    lost_timestamps_ms = 0, proven = 0,
   }
   for _, name in ipairs(CONFIGURATION) do cluster[name] = configuration[name] end
   keep_clock(cluster)
@@ -182,7 +184,7 @@ end
 local function key_of(id) return struct.pack('>I4', id) end
 
 -- `free_at_ms` is nil where the order lost it.
-local function unpack_record(cluster, key, packed, free_at_ms)
+local function unpack_record(key, packed, free_at_ms)
   local id = struct.unpack('>I4', key)
   local record = {id = id, free_at_ms = tonumber(free_at_ms)}
   local released = packed:sub(1, 1)
@@ -200,8 +202,7 @@ local function unpack_record(cluster, key, packed, free_at_ms)
   if not record.owner then damaged(CLUSTER, 'the record of worker ID ' .. id) end
   record.saved_token, record.saved_instance = record.token, record.instance
   if record.free_at_ms then
-    record.lease_end_ms = record.free_at_ms -
-      (record.released and cluster.cool_down_ms or cluster.reuse_delay_ms)
+    record.lease_end_ms = record.free_at_ms - record.reuse_delay_ms
     record.last_ms = record.lease_end_ms + record.lead_ms
   end
   return record
@@ -219,8 +220,9 @@ local function save_record(record)
   call('ZADD', ORDER, record.free_at_ms, key)
   call('HSET', CLUSTER, key, table.concat({
     record.released and '\1' or '\0', record.token,
-    struct.pack(RECORD_FORM, record.epoch, record.first_ms, record.last_ms - record.lease_end_ms,
-      record.incarnation_began),
+    struct.pack(RECORD_FORM, record.epoch, record.first_ms,
+      record.last_ms - (record.free_at_ms - record.reuse_delay_ms), record.floor_ms,
+      record.lease_ms, record.reuse_delay_ms),
     record.instance, '\t', record.owner,
   }), record.token, key)
   if record.saved_token and record.saved_token ~= record.token then
@@ -252,7 +254,14 @@ local function extend(cluster, record)
   else
     record.last_ms = math.max(record.last_ms, needed_ms)
   end
-  record.incarnation_began = cluster.incarnation_began
+  record.lease_ms, record.reuse_delay_ms = cluster.lease_ms, cluster.reuse_delay_ms
+end
+
+-- Where a promise still runs, as when it is taken over, whoever gave the word that its holder is gone may
+-- be wrong: nobody else gets the ID before the end that was promised (G1).
+local function replace_holder(cluster, record)
+  record.floor_ms = cluster.now_ms < record.free_at_ms and record.free_at_ms or 0
+  record.lease_end_ms = cluster.now_ms
 end
 
 local function next_epoch(cluster) return math.max(cluster.last_epoch + 1, wall_us) end
@@ -282,6 +291,10 @@ local function read_history()
   local server, replication = info('server'), info('replication')
   local run_id, former_id = server:match('run_id:(%w+)'), replication:match('master_replid2:(%w+)')
   local id = replication:match('master_repl(id:%w+)')
+  -- A replica that may be written to would grant what its master grants.
+  if replication:find('role:', 1, true) and not replication:find('role:master\r', 1, true) then
+    error({failure = 'READONLY workerid grants on a master alone'}, 0)
+  end
   if not run_id or not former_id or not id then return {incarnation = '', replication = ''} end
   return {
     -- 64 random bits of each tell them apart; every byte costs time in the scripts.
@@ -299,9 +312,11 @@ local function hold_back_ms(cluster) return cluster.lease_ms + cluster.reuse_del
 local function holds_back(cluster) return cluster.now_ms < cluster.hold_back_until_ms end
 
 -- Something may have been lost: whoever holds an ID has a time from then on to register it anew (G7).
--- No witness of the time before may shorten that.
+-- Neither a witness of the time before nor this request, which may have been long on its way, may shorten
+-- that.
 local function hold_back(cluster, lost_ago_ms)
   keep_clock(cluster)
+  cluster.witness = ''
   cluster.last_epoch = next_epoch(cluster)
   cluster.incarnation_began = cluster.last_epoch
   cluster.hold_back_until_ms = cluster.now_ms + math.max(0, hold_back_ms(cluster) - lost_ago_ms)
@@ -335,7 +350,7 @@ local function rebuild(cluster)
   for index = 1, #all, 2 do
     local key = all[index]
     if #key == 4 then
-      records[#records + 1] = unpack_record(cluster, key, all[index + 1], call('ZSCORE', ORDER, key))
+      records[#records + 1] = unpack_record(key, all[index + 1], call('ZSCORE', ORDER, key))
     elseif #key == 16 then
       call('HDEL', CLUSTER, key)
     end
@@ -344,13 +359,13 @@ local function rebuild(cluster)
   cluster.granted, cluster.next_fresh = #records, cluster.min
   for _, record in ipairs(records) do
     local key = key_of(record.id)
-    call('ZADD', ORDER, record.free_at_ms or latest_free_at_ms(cluster), key)
+    call('ZADD', ORDER, record.free_at_ms or math.max(latest_free_at_ms(cluster), record.floor_ms), key)
     call('HSET', CLUSTER, record.token, key)
     if record.instance ~= '' then call('HSET', INSTANCES, record.instance, key) end
     cluster.last_epoch = math.max(cluster.last_epoch, record.epoch)
   end
   hold_back(cluster, 0)
-  cluster.last_epoch = cluster.last_epoch + 1  -- It is not a cluster that was never used.
+  cluster.proven = 1
 end
 
 -- A record is never deleted: one that is missing was lost, and its holder may still be there. Each has
@@ -371,7 +386,7 @@ local function find(cluster, id)
     save_cluster(cluster)
     free_at_ms = call('ZSCORE', ORDER, key)
   end
-  return packed and unpack_record(cluster, key, packed, free_at_ms)
+  return packed and unpack_record(key, packed, free_at_ms)
 end
 
 -- The record that an index names for a key, if it bears the index out, or nil.
@@ -409,9 +424,18 @@ local function owned_record(cluster, id, token)
   return record
 end
 
+-- Whether the claim that nobody ever used it may be true.
+local function may_be_fresh(cluster) return cluster.granted == 0 and cluster.proven == 0 end
+
 local function refuse_holding_back(cluster)
   save_cluster(cluster)
-  answer('holding_back', cluster.hold_back_until_ms - cluster.now_ms, cluster.granted)
+  answer('holding_back', cluster.hold_back_until_ms - cluster.now_ms, may_be_fresh(cluster) and 1 or 0)
+end
+
+-- Since the last loss. Neither a restoration nor a held renewal makes a lease so: both may have been under
+-- way since before it, and they keep its epoch.
+local function granted_in_this_incarnation(cluster, record)
+  return record.epoch > cluster.incarnation_began
 end
 
 local function refuse_ended(cluster, record)

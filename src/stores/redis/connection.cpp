@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "stores/redis/connection.hpp"
 
+#include "stores/redis/info.hpp"
 #include "stores/redis/server_error.hpp"
 
 #include <array>
@@ -173,6 +174,25 @@ std::vector<std::variant<RedisReply, Error>> Connection::call_all(
     }
   } catch (const Error& error) {
     answers.resize(commands.size(), error);
+  }
+  return answers;
+}
+
+std::vector<std::variant<RedisReply, Error>> Connection::change_all(
+    std::span<const std::vector<std::string>> commands, Deadline deadline) {
+  if (to_master_) return call_all(commands, deadline);
+  std::vector<std::vector<std::string>> asking{{"INFO", "replication"}};
+  asking.insert(asking.end(), commands.begin(), commands.end());
+  auto answers = call_all(asking, deadline);
+  const auto* reply = std::get_if<RedisReply>(&answers.front());
+  const auto* info = reply ? std::get_if<std::string>(&reply->value) : nullptr;
+  const std::string role{info ? value_of(*info, "role") : std::string_view{}};
+  to_master_ = reply != nullptr && (role.empty() || role == "master");
+  answers.erase(answers.begin());
+  if (role.empty() || to_master_) return answers;
+  for (auto& answer : answers) {
+    if (std::holds_alternative<Error>(answer)) continue;
+    answer = RedisReply{RedisReply::ServerError{"READONLY its role is " + role}};
   }
   return answers;
 }

@@ -40,6 +40,12 @@ class Connection {
   std::vector<std::variant<RedisReply, Error>> call_all(
       std::span<const std::vector<std::string>> commands, Deadline deadline);
 
+  /// As call_all, for commands that change something: only a master does them. The first time it asks in
+  /// the same write whether the server is one, and where it is not, each answer is an error READONLY.
+  /// Where it is demoted later, each grant sees that, and a renewal if the connection was ended.
+  std::vector<std::variant<RedisReply, Error>> change_all(
+      std::span<const std::vector<std::string>> commands, Deadline deadline);
+
   /// True if it can serve another command: open as far as one can see, and nothing left unread.
   bool usable();
 
@@ -59,6 +65,7 @@ class Connection {
   Socket socket_;
   std::optional<TlsSession> tls_;
   std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
+  bool to_master_ = false;  // as far as the server tells
 };
 
 }  // namespace workerid::detail::redis

@@ -24,20 +24,21 @@ ConnectionPool::ConnectionPool(RedisUrl url) : url_(std::move(url)) {
 }
 
 RedisReply BatchedConnection::command(const std::vector<std::string>& words, milliseconds timeout) {
-  const auto answer = commands({&words, 1}, timeout).front();
+  const auto answer = send({&words, 1}, Purpose::question, timeout).front();
   if (const auto* error = std::get_if<Error>(&answer)) throw *error;
   return std::get<RedisReply>(answer);
 }
 
-Answers ConnectionPool::commands(std::span<const std::vector<std::string>> commands,
-                                 milliseconds timeout) {
+Answers ConnectionPool::send(std::span<const std::vector<std::string>> commands, Purpose purpose,
+                             milliseconds timeout) {
   const Deadline deadline = deadline_after(timeout);
   std::unique_ptr<Connection> connection = take(deadline);
   Answers answers;
   while (answers.size() < commands.size()) {
-    const auto coming = commands.subspan(answers.size());
-    for (auto& answer :
-         connection->call_all(coming.first(std::min(coming.size(), most_at_once)), deadline)) {
+    const auto left = commands.subspan(answers.size());
+    const auto coming = left.first(std::min(left.size(), most_at_once));
+    for (auto& answer : purpose == Purpose::change ? connection->change_all(coming, deadline)
+                                                   : connection->call_all(coming, deadline)) {
       answers.push_back(std::move(answer));
     }
     if (std::holds_alternative<Error>(answers.back())) {

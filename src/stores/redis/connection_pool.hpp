@@ -18,13 +18,23 @@ namespace workerid::detail::redis {
 
 using Answers = std::vector<std::variant<RedisReply, Error>>;
 
-/// A connection to which one command is a batch of one.
+/// What commands are for. A replica answers questions, but one that may be written to would change
+/// what only its master may: there, changes are refused as if it could not be written to (READONLY).
+enum class Purpose { question, change };
+
+/// A connection that sends several commands together: `command` for a question, `commands` for changes.
 class BatchedConnection : public RedisConnection {
  public:
   RedisReply command(const std::vector<std::string>& words,
                      std::chrono::milliseconds timeout) final;
   Answers commands(std::span<const std::vector<std::string>> commands,
-                   std::chrono::milliseconds timeout) override = 0;
+                   std::chrono::milliseconds timeout) final {
+    return send(commands, Purpose::change, timeout);
+  }
+
+  /// As `RedisConnection::commands`.
+  virtual Answers send(std::span<const std::vector<std::string>> commands, Purpose purpose,
+                       std::chrono::milliseconds timeout) = 0;
 };
 
 /// As many connections as there are callers at once; each serves one caller at a time and is kept
@@ -36,8 +46,8 @@ class ConnectionPool final : public BatchedConnection {
   /// Errors: `invalid_argument` for a TLS file that cannot be used.
   explicit ConnectionPool(RedisUrl url);
 
-  Answers commands(std::span<const std::vector<std::string>> commands,
-                   std::chrono::milliseconds timeout) override;
+  Answers send(std::span<const std::vector<std::string>> commands, Purpose purpose,
+               std::chrono::milliseconds timeout) override;
   std::string description() const override { return url_.description(); }
   const RedisUrl& url() const noexcept { return url_; }
 

@@ -23,10 +23,7 @@ return operation(function()
   if record.epoch ~= epoch then answer('another_epoch', record.epoch) end
   if cluster.now_ms >= record.free_at_ms then answer('free') end
   if not record.released then
-    record.released = true
-    -- G1: the former holder may be valid to the end of its lease. When the ID comes free stays, so the
-    -- end is where that of a released lease is read from it.
-    record.lease_end_ms = record.free_at_ms - cluster.cool_down_ms
+    record.released = true  -- G1: the former holder may be valid to the end of its lease.
     save_record(record)
   end
   return {'evicted', record.free_at_ms - cluster.now_ms}

@@ -129,7 +129,7 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
     std::string facts = which + ": " + answer.server() + " may have lost data, so for " +
                         number(answer.number(1)) +
                         " ms more nothing is granted, and those who still hold an ID keep it";
-    if (answer.number(2) == 0) facts += rules::fresh_advice;
+    if (answer.number(2) != 0) facts += rules::fresh_advice;
     throw Error(ErrorCode::holding_back, facts, answer.time(1));
   }
   answer.refuse_shape();
@@ -193,6 +193,11 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
                 which + ": its lease has another epoch, " + number(answer.number(1)));
   }
   if (word == "free") throw Error(ErrorCode::not_assigned, which + ": nobody holds it");
+  if (word == "of_former_incarnation") {
+    throw Error(
+        ErrorCode::token_expired,
+        which + ": the store may have lost data since it was granted; get another worker ID");
+  }
   if (word == "ended") {
     throw Error(ErrorCode::token_expired,
                 which + ": its lease ended " + number(answer.number(1)) + " ms ago");
@@ -282,7 +287,7 @@ class RedisStore final : public Store {
     check_times(configuration);
     const Deadline deadline = detail::redis::deadline_after(timeout);
     const Words words{packed(request.token), packed(configuration), packed(request.client),
-                      request.instance,      request.owner,         flags(request)};
+                      request.instance,      request.owner,         claims(request)};
     Words told = words;
     // Asked twice where the server does not know the cluster, and more often while it restarts.
     for (int tries = 0; tries < 4; ++tries) {
@@ -359,17 +364,31 @@ class RedisStore final : public Store {
     refuse_lease(answer, request.cluster, request.worker_id);
   }
 
-  // Page by page, so that a large cluster never keeps the server from its other callers. A record
-  // that changes its place meanwhile comes twice: the later reading counts.
   std::optional<ClusterView> do_inspect(const std::string& cluster, milliseconds timeout) override {
+    return look(cluster, {}, timeout);
+  }
+
+  std::optional<LeaseView> do_former_lease(const std::string& cluster, const std::string& instance,
+                                           milliseconds timeout) override {
+    const auto view = look(cluster, instance, timeout);
+    // The index of instances may name a lease that is of another by now.
+    if (!view || view->leases.empty() || view->leases.front().instance != instance) return {};
+    return view->leases.front();
+  }
+
+  // All leases of a cluster, or that of an instance. Page by page, so that a large cluster never keeps
+  // the server from its other callers. A record that changes its place meanwhile comes twice: the later
+  // reading counts.
+  std::optional<ClusterView> look(const std::string& cluster, const std::string& instance,
+                                  milliseconds timeout) {
     const Deadline deadline = detail::redis::deadline_after(timeout);
     std::map<WorkerId, LeaseView> leases;
     ClusterView view;
     std::string cursor = "0";
     do {
-      const Words words{cursor, "250", packed(ClientTime{})};
+      const Words words{cursor, "250", packed(ClientTime{}), instance};
       const Answer page =
-          run(detail::redis::inspect_script, cluster, words, Keep::on_master, deadline);
+          run(detail::redis::inspect_script, cluster, words, Keep::nothing, deadline);
       if (page.word() == "unknown_cluster") return std::nullopt;
       if (page.word() != "page") refuse_data(page, "cluster " + quoted(cluster));
       cursor = page.text(1);
@@ -464,10 +483,14 @@ class RedisStore final : public Store {
                                        wait_replicas_);
   }
 
-  // Takeover, fresh, and the seen epoch.
-  static std::string flags(const AcquireRequest& request) {
-    return {std::string{request.takeover ? '\1' : '\0', request.fresh ? '\1' : '\0'} +
-            detail::redis::packed({static_cast<std::int64_t>(request.seen_epoch)})};
+  // Fresh, the seen epoch, and what a takeover names.
+  static std::string claims(const AcquireRequest& request) {
+    const auto& [tokens, epoch] = request.takeover;
+    std::string words(1, request.fresh ? '\1' : '\0');
+    words += detail::redis::packed(
+        {static_cast<std::int64_t>(request.seen_epoch), static_cast<std::int64_t>(epoch)});
+    for (const Token& token : tokens) words += packed(token);
+    return words;
   }
 
   static rules::Record record_of(const Answer& row) {
@@ -503,8 +526,8 @@ class RedisStore final : public Store {
 
   using Reply = std::variant<RedisReply, Error>;
 
-  // Where what a script did has to be before its answer counts.
-  enum class Keep { on_master, on_replicas };
+  // Where what a script did has to be before its answer counts; `nothing` for one that only reads.
+  enum class Keep { nothing, on_master, on_replicas };
 
   // One round trip for all, as far as the connection sends them together; two more when the server
   // has not seen the script since it started: one request brings it along for the others.
@@ -546,12 +569,14 @@ class RedisStore final : public Store {
     return places;
   }
 
-  // One reply for each command, whatever the connection returns or throws.
+  // One reply for each command, whatever the connection returns or throws. One that only reads comes
+  // by itself.
   std::vector<Reply> send_all(std::span<const Words> commands, Keep keep, Deadline deadline) {
     if (commands.empty()) return {};
     const milliseconds left = time_left(deadline);
     if (left <= milliseconds::zero()) return std::vector<Reply>(commands.size(), too_late());
     try {
+      if (keep == Keep::nothing) return {connection_->command(commands.front(), left)};
       if (keep == Keep::on_master || wait_replicas_ == 0) {
         return complete(connection_->commands(commands, left), commands.size());
       }

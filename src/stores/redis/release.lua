@@ -13,15 +13,15 @@ local CLIENT = ARGV[5]
 -- cool-down hangs on the clock, so it is not asked whether another clock disputes it.)
 do
   local cluster, record = redis.pcall('HGET', KEYS[1], ''), redis.pcall('HGET', KEYS[1], ARGV[1])
-  if type(cluster) == 'string' and #cluster > 128 and record and #record > 49 and
+  if type(cluster) == 'string' and #cluster > 128 and record and #record > 57 and
     record:find(ARGV[2], 1, true) == 1 then
-    local lease_ms, reuse_delay_ms, cool_down_ms, format, _, last_wall_ms, clock_ms =
+    local lease_ms, _, cool_down_ms, format, _, last_wall_ms, clock_ms =
       struct.unpack('>ddddddd', cluster, 41)
     local passed = wall_ms - last_wall_ms
-    if format == 5 and passed >= 0 and 16 * (passed + 1) <= lease_ms then
+    if format == 6 and passed >= 0 and 16 * (passed + 1) <= lease_ms then
       local now_ms, last_used_ms = clock_ms + passed, tonumber(ARGV[4])
-      local first_ms, lead_ms = struct.unpack('>dd', record, 26)
-      local last_ms
+      local first_ms, lead_ms, floor_ms, _, reuse_delay_ms = struct.unpack('>dddI4I4', record, 26)
+      local new_free_at_ms, last_ms = math.max(now_ms + cool_down_ms, floor_ms), nil
       if ARGV[3] == '0' and last_used_ms and last_used_ms < first_ms then
         last_ms = first_ms - 1  -- None was used, wherever the lease ends.
       else
@@ -35,9 +35,9 @@ do
         end
       end
       if last_ms and
-        redis.pcall('ZADD', KEYS[2], 'XX', 'CH', now_ms + cool_down_ms, ARGV[1]) == 1 then
+        redis.pcall('ZADD', KEYS[2], 'XX', 'CH', new_free_at_ms, ARGV[1]) == 1 then
         redis.call('HSET', KEYS[1], ARGV[1], '\1' .. record:sub(2, 33) ..
-          struct.pack('>d', last_ms - now_ms) .. record:sub(42))
+          struct.pack('>d', last_ms - (new_free_at_ms - reuse_delay_ms)) .. record:sub(42))
         return {'released'}
       end
     end
@@ -59,8 +59,7 @@ return operation(function()
     record.last_ms = math.max(last_used_ms, record.first_ms - 1)
   end
   record.released = true
-  record.lease_end_ms = cluster.now_ms
-  record.free_at_ms = cluster.now_ms + cluster.cool_down_ms
+  record.free_at_ms = math.max(cluster.now_ms + cluster.cool_down_ms, record.floor_ms)
   save_record(record)
   return {'released'}
 end)

@@ -9,24 +9,25 @@ local time = redis.call('TIME')
 local wall_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local CLIENT = ARGV[4]
 
--- The quick path, nearly always taken: a lease that is held, of this incarnation, little time since the
--- clock was saved, and no clock that disputes it. Its reserved timestamps move on with it, so the order
--- is all that is written; if they are ahead, as soon after a release, they wait for it.
+-- The quick path, nearly always taken: a lease that is held, with the times of the cluster, little time
+-- since the clock was saved, and no clock that disputes it. Its reserved timestamps move on with it, so
+-- the order is all that is written; if they are ahead, as soon after a release, they wait for it.
 if ARGV[3] == 'held' then
   local cluster, record = redis.pcall('HGET', KEYS[1], ''), redis.pcall('HGET', KEYS[1], ARGV[1])
-  if type(cluster) == 'string' and #cluster > 128 and record and #record > 49 and
+  if type(cluster) == 'string' and #cluster > 128 and record and #record > 57 and
     record:find(ARGV[2], 1, true) == 1 then
-    local lease_ms, reuse_delay_ms, _, format, began, last_wall_ms, clock_ms, _, _, witness_boot_ms,
+    local lease_ms, reuse_delay_ms, _, format, _, last_wall_ms, clock_ms, _, _, witness_boot_ms,
       latest_client_ms = struct.unpack('>ddddddddddd', cluster, 41)
-    local epoch, first_ms, lead_ms, record_began = struct.unpack('>dddd', record, 18)
+    local epoch, first_ms, lead_ms = struct.unpack('>ddd', record, 18)
+    local its_lease_ms, its_reuse_delay_ms = struct.unpack('>I4I4', record, 50)
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
     local client_ms, boot_ms = struct.unpack('>dd', CLIENT)
     -- undisputed.lua
     local believed_ms = math.max(0, math.min(client_ms, wall_ms + 60000))
     local ahead_ms = lead_ms + now_ms - believed_ms
-    if format == 5 and began == record_began and passed >= 0 and 16 * (passed + 1) <= lease_ms and
-      undisputed and -ahead_ms * 64 <= lease_ms then
+    if format == 6 and its_lease_ms == lease_ms and its_reuse_delay_ms == reuse_delay_ms and
+      passed >= 0 and 16 * (passed + 1) <= lease_ms and undisputed and -ahead_ms * 64 <= lease_ms then
       local lease_end_ms = now_ms + lease_ms
       local free_at_ms = lease_end_ms + reuse_delay_ms
       local written = true
@@ -62,7 +63,12 @@ return operation(function()
     notice_loss(cluster, 0, read_history())
     if holds_back(cluster) then refuse_holding_back(cluster) end
   end
-  if renewal == 'strict' then refuse_ended(cluster, record) end
+  if renewal == 'strict' then
+    refuse_ended(cluster, record)
+    -- Who does not know whether its own validity runs may have lapsed long ago, and others have had the
+    -- ID in what was lost (R3).
+    if not granted_in_this_incarnation(cluster, record) then answer('of_former_incarnation') end
+  end
   if renewal == 'resume' then
     check_range(cluster, id)
     grant_anew(cluster, record)

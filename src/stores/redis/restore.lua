@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- Registers a lease anew that the server lost: design, section 3, restore; safety, R1 to R4.
+-- Registers a lease anew that the server lost: docs/guarantees.md, G7, R1 to R4.
 --
 -- ARGV: the grant: worker ID, epoch, first and last reserved timestamp; the token; the configuration;
 -- the client; the instance; the owner.
@@ -33,15 +33,17 @@ return operation(function()
   local owned = found and found.token == token
   local forgotten = not found or (not owned and found.epoch < epoch)
   notice_loss(cluster, epoch, history)
-  -- R2: what was written since the loss is true.
-  local true_record = found and found.incarnation_began == cluster.incarnation_began
-  if found and (not forgotten or true_record) then check_owner(found, token) end
+  -- R2: what was granted since the loss is true, and of two that are restored the later grant: it was
+  -- made when the earlier promise was over.
+  if found and (not forgotten or granted_in_this_incarnation(cluster, found)) then
+    check_owner(found, token)
+  end
   if owned and found.released then answer('released_before') end
   if forgotten and not holds_back(cluster) then hold_back(cluster, 0) end
 
   if not found then cluster.granted = cluster.granted + 1 end
   local record = found or {id = id, epoch = 0, last_ms = 0, free_at_ms = cluster.now_ms}
-  if not owned then record.lease_end_ms = cluster.now_ms end
+  if not owned then replace_holder(cluster, record) end
   record.token, record.instance, record.owner, record.released = token, instance, owner, false
   record.epoch = math.max(record.epoch, epoch)
   -- One that comes late must not give a later grant the range of an earlier one (G3, G8).

@@ -41,13 +41,13 @@ SentinelConnection::SentinelConnection(Deployment deployment) : deployment_(std:
   if (deployment_.server.tls) TlsContext(*deployment_.server.tls, "");
 }
 
-Answers SentinelConnection::commands(std::span<const std::vector<std::string>> commands,
-                                     milliseconds timeout) {
+Answers SentinelConnection::send(std::span<const std::vector<std::string>> commands,
+                                 Purpose purpose, milliseconds timeout) {
   const Deadline deadline = deadline_after(timeout);
   for (bool again = true;; again = false) {
     const std::shared_ptr<ConnectionPool> server = master(deadline);
     try {
-      Answers answers = server->commands(commands, time_left(deadline));
+      Answers answers = server->send(commands, purpose, time_left(deadline));
       const bool from_replica = std::any_of(answers.begin(), answers.end(), is_from_replica);
       if (from_replica || std::any_of(answers.begin(), answers.end(), is_failure)) forget(server);
       if (!from_replica || !again) return answers;

@@ -26,8 +26,8 @@ class SentinelConnection final : public BatchedConnection {
   /// Errors: `invalid_argument` for a TLS file that cannot be used.
   explicit SentinelConnection(Deployment deployment);
 
-  Answers commands(std::span<const std::vector<std::string>> commands,
-                   std::chrono::milliseconds timeout) override;
+  Answers send(std::span<const std::vector<std::string>> commands, Purpose purpose,
+               std::chrono::milliseconds timeout) override;
   std::string description() const override { return deployment_.description(); }
 
  private:

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "database.hpp"
 
+#include "system_error.hpp"
+
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -78,11 +79,6 @@ Explanation explain(int result, int system_error) {
 }
 
 }  // namespace
-
-ErrorCode code_of_system_error(int system_error) noexcept {
-  const bool denied = system_error == EACCES || system_error == EPERM || system_error == EROFS;
-  return denied ? ErrorCode::denied : ErrorCode::unavailable;
-}
 
 Database::Database(const std::string& path, std::string name, BootTime deadline)
     : name_(std::move(name)), deadline_(deadline), random_(std::random_device{}()) {
@@ -204,7 +200,7 @@ std::string Database::failure(int result, std::string_view doing) const {
                      " (SQLite result " + std::to_string(result);
   const bool of_the_system = primary(result) == SQLITE_IOERR || primary(result) == SQLITE_CANTOPEN;
   if (of_the_system && system_error != 0) {
-    text += ", " + std::generic_category().message(system_error);
+    text += ", " + system_text(system_error);
   }
   return text + "); " + std::string{explain(result, system_error).what_to_do};
 }

@@ -164,7 +164,4 @@ class Transaction {
   Database& database_;
 };
 
-/// `denied` if the operating system said that permission is missing, else `unavailable`.
-ErrorCode code_of_system_error(int system_error) noexcept;
-
 }  // namespace workerid::detail::sqlite

@@ -12,7 +12,7 @@ namespace workerid::detail::sqlite {
 namespace {
 
 constexpr std::int64_t application_id = 0x576b4944;  // "WkID", for file(1)
-constexpr std::int64_t schema_version = 2;
+constexpr std::int64_t schema_version = 3;
 
 constexpr const char* select_stored =
     "SELECT boot_id, machine_id, boottime_offset_ns, file, lost_ms FROM machine";
@@ -119,7 +119,7 @@ Database& LeaseFile::set_up(milliseconds now, std::optional<milliseconds> former
   // Put back from a copy, or in the place of one that this process used after it was last noticed; or
   // another process made the tables and could not see the log any more.
   const auto lost = [&](const Stored& found) {
-    return found.file != identity_.text() || (former_use && found.lost < *former_use) ||
+    return found.file != text(identity_) || (former_use && found.lost < *former_use) ||
            (made_.is_new && former_log_ && found.lost == never_lost);
   };
   {
@@ -134,11 +134,11 @@ Database& LeaseFile::set_up(milliseconds now, std::optional<milliseconds> former
   if (!has_tables()) {
     make_tables();
     const bool was_deleted = former_use || log_was_left_ || open_though_deleted(path_);
-    save({machine_, identity_.text(), was_deleted ? now : never_lost});
+    save({machine_, text(identity_), was_deleted ? now : never_lost});
   } else if (const Stored found = stored(); !of_this_boot(found)) {
     end_all_leases(lost(found) ? now : never_lost);
   } else if (lost(found)) {
-    save({machine_, identity_.text(), now});
+    save({machine_, text(identity_), now});
   }
   change.commit();
   return database_;
@@ -221,9 +221,10 @@ void LeaseFile::end_all_leases(milliseconds lost) {
   const std::int64_t latest_ms =
       integer(database_, "SELECT coalesce(max(free_at_ms), 0) FROM records");
   Statement(database_,
-            "UPDATE records SET lease_end_ms = lease_end_ms - ?1, free_at_ms = free_at_ms - ?1")
+            "UPDATE records SET lease_end_ms = lease_end_ms - ?1, free_at_ms = free_at_ms - ?1,"
+            " floor_ms = floor_ms - ?1")
       .run(latest_ms);
-  const Stored stored{machine_, identity_.text(), lost};
+  const Stored stored{machine_, text(identity_), lost};
   save(stored);
   Statement(database_, "UPDATE clusters SET hold_back_until_ms = 0").run();
   if (lost != never_lost) return;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "machine.hpp"
 
+#include "host_boot.hpp"
+
 #include <workerid/error.hpp>
 
 #include <fstream>
@@ -31,12 +33,11 @@ std::int64_t boottime_offset_ns() {
 }  // namespace
 
 Machine this_machine() {
-  constexpr const char* boot_id_file = "/proc/sys/kernel/random/boot_id";
-  Machine machine{first_word(boot_id_file), first_word("/etc/machine-id"), boottime_offset_ns()};
+  Machine machine{boot_id(), first_word("/etc/machine-id"), boottime_offset_ns()};
   if (machine.boot_id.empty()) {
     throw Error(ErrorCode::unsupported_server,
-                std::string{"cannot read "} + boot_id_file +
-                    ", without which a reboot cannot be noticed; mount /proc");
+                "cannot read /proc/sys/kernel/random/boot_id, without which a reboot cannot be "
+                "noticed; mount /proc");
   }
   return machine;
 }

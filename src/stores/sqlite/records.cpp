@@ -10,8 +10,8 @@ namespace {
 using std::chrono::milliseconds;
 
 const std::string record_columns =
-    "worker_id, token, epoch, instance, owner, lease_end_ms, free_at_ms, first_reserved_ms,"
-    " last_reserved_ms, released, incarnation_began";
+    "worker_id, token, epoch, instance, owner, lease_end_ms, free_at_ms, floor_ms,"
+    " first_reserved_ms, last_reserved_ms, released";
 
 std::string select_record(const std::string& which) {
   return "SELECT " + record_columns + " FROM records WHERE cluster = ?1 " + which;
@@ -35,10 +35,10 @@ rules::Record record_of(Rows& rows, const Database& database) {
   record.owner = rows.text();
   record.lease_end = milliseconds{rows.integer()};
   record.free_at = milliseconds{rows.integer()};
+  record.floor = milliseconds{rows.integer()};
   record.reserved.first_ms = rows.integer();
   record.reserved.last_ms = rows.integer();
   record.released = rows.integer() != 0;
-  record.incarnation_began = static_cast<std::uint64_t>(rows.integer());
   check_stored(record, database.name());
   return record;
 }
@@ -54,7 +54,7 @@ Records::Records(Database& database)
       cluster_(database,
                "SELECT min_worker_id, max_worker_id, lease_time_ms, reuse_delay_ms, cool_down_ms,"
                " last_epoch, next_fresh, granted, incarnation, incarnation_began,"
-               " hold_back_until_ms, lost_timestamps_ms FROM clusters WHERE cluster = ?1"),
+               " hold_back_until_ms, lost_timestamps_ms, proven FROM clusters WHERE cluster = ?1"),
       by_worker_id_(database, select_record("AND worker_id = ?2")),
       by_token_(database, select_record("AND token = ?2")),
       by_instance_(database, select_record("AND worker_id = (SELECT worker_id FROM instances"
@@ -66,8 +66,8 @@ Records::Records(Database& database)
       save_cluster_(database,
                     "INSERT INTO clusters (cluster, min_worker_id, max_worker_id, lease_time_ms,"
                     " reuse_delay_ms, cool_down_ms, last_epoch, next_fresh, granted, incarnation,"
-                    " incarnation_began, hold_back_until_ms, lost_timestamps_ms)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+                    " incarnation_began, hold_back_until_ms, lost_timestamps_ms, proven)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
                     " ON CONFLICT (cluster) DO UPDATE SET"
                     " min_worker_id = excluded.min_worker_id,"
                     " max_worker_id = excluded.max_worker_id,"
@@ -75,7 +75,7 @@ Records::Records(Database& database)
                     " granted = excluded.granted, incarnation = excluded.incarnation,"
                     " incarnation_began = excluded.incarnation_began,"
                     " hold_back_until_ms = excluded.hold_back_until_ms,"
-                    " lost_timestamps_ms = excluded.lost_timestamps_ms"),
+                    " lost_timestamps_ms = excluded.lost_timestamps_ms, proven = excluded.proven"),
       save_record_(
           database,
           "INSERT INTO records (cluster, " + record_columns +
@@ -83,14 +83,13 @@ Records::Records(Database& database)
               " ON CONFLICT (cluster, worker_id) DO UPDATE SET token = excluded.token,"
               " epoch = excluded.epoch, instance = excluded.instance, owner = excluded.owner,"
               " lease_end_ms = excluded.lease_end_ms, free_at_ms = excluded.free_at_ms,"
-              " first_reserved_ms = excluded.first_reserved_ms,"
-              " last_reserved_ms = excluded.last_reserved_ms, released = excluded.released,"
-              " incarnation_began = excluded.incarnation_began"),
+              " floor_ms = excluded.floor_ms, first_reserved_ms = excluded.first_reserved_ms,"
+              " last_reserved_ms = excluded.last_reserved_ms, released = excluded.released"),
       // SQLite writes an index anew for every column of it that is set, changed or not.
       extend_record_(database,
                      "UPDATE records SET epoch = ?3, lease_end_ms = ?4, free_at_ms = ?5,"
-                     " first_reserved_ms = ?6, last_reserved_ms = ?7, released = ?8,"
-                     " incarnation_began = ?9 WHERE cluster = ?1 AND worker_id = ?2"),
+                     " first_reserved_ms = ?6, last_reserved_ms = ?7, released = ?8"
+                     " WHERE cluster = ?1 AND worker_id = ?2"),
       forget_instance_(database,
                        "DELETE FROM instances WHERE cluster = ?1 AND worker_id = ?2 AND instance ="
                        " (SELECT instance FROM records WHERE cluster = ?1 AND worker_id = ?2)"
@@ -116,6 +115,7 @@ std::optional<rules::Cluster> Records::cluster(const std::string& cluster) {
   value.incarnation_began = static_cast<std::uint64_t>(rows.integer());
   value.hold_back_until = milliseconds{rows.integer()};
   value.lost_timestamps_ms = rows.integer();
+  value.proven = rows.integer() != 0;
   check_stored(value, database_.name());
   return value;
 }
@@ -130,8 +130,11 @@ rules::Candidates Records::candidates(const AcquireRequest& request,
   candidates.same_token =
       first_of(by_token_.query(request.cluster, request.token.text()), database_);
   if (!request.instance.empty()) {
-    candidates.same_instance =
-        first_of(by_instance_.query(request.cluster, request.instance), database_);
+    candidates.same_instance = of_instance(request.cluster, request.instance);
+    for (const Token& token : request.takeover.tokens) {
+      const auto named = first_of(by_token_.query(request.cluster, token.text()), database_);
+      if (named && named->instance == request.instance) candidates.same_instance = named;
+    }
   }
   if (cluster) {
     const Configuration& configuration = cluster->configuration;
@@ -146,6 +149,11 @@ rules::Candidates Records::candidates(const AcquireRequest& request,
     }
   }
   return candidates;
+}
+
+std::optional<rules::Record> Records::of_instance(const std::string& cluster,
+                                                  const std::string& instance) {
+  return first_of(by_instance_.query(cluster, instance), database_);
 }
 
 std::vector<rules::Record> Records::all(const std::string& cluster) {
@@ -169,7 +177,8 @@ void Records::save(const std::string& cluster, const rules::Cluster& value) {
                     configuration.cool_down.count(), static_cast<std::int64_t>(value.last_epoch),
                     value.next_fresh, value.granted, value.incarnation,
                     static_cast<std::int64_t>(value.incarnation_began),
-                    value.hold_back_until.count(), value.lost_timestamps_ms);
+                    value.hold_back_until.count(), value.lost_timestamps_ms,
+                    std::int64_t{value.proven});
 }
 
 void Records::save(const std::string& cluster, const rules::Record& record,
@@ -178,16 +187,15 @@ void Records::save(const std::string& cluster, const rules::Record& record,
   const bool same_lease = same_instance && former->token == record.token;
   if (former && !same_instance) forget_instance_.run(cluster, record.worker_id, record.instance);
   const auto epoch = static_cast<std::int64_t>(record.epoch);
-  const auto incarnation_began = static_cast<std::int64_t>(record.incarnation_began);
   if (same_lease && former->owner == record.owner) {
     extend_record_.run(cluster, record.worker_id, epoch, record.lease_end.count(),
                        record.free_at.count(), record.reserved.first_ms, record.reserved.last_ms,
-                       std::int64_t{record.released}, incarnation_began);
+                       std::int64_t{record.released});
   } else {
     save_record_.run(cluster, record.worker_id, record.token.text(), epoch, record.instance,
                      record.owner, record.lease_end.count(), record.free_at.count(),
-                     record.reserved.first_ms, record.reserved.last_ms,
-                     std::int64_t{record.released}, incarnation_began);
+                     record.floor.count(), record.reserved.first_ms, record.reserved.last_ms,
+                     std::int64_t{record.released});
   }
   // The ID of its latest lease, whichever was renewed last.
   if (!same_lease && !record.instance.empty())

@@ -21,6 +21,7 @@ class Records {
 
   std::optional<rules::Cluster> cluster(const std::string& cluster);
   std::optional<rules::Record> find(const std::string& cluster, WorkerId worker_id);
+  std::optional<rules::Record> of_instance(const std::string& cluster, const std::string& instance);
   rules::Candidates candidates(const AcquireRequest& request,
                                const std::optional<rules::Cluster>& cluster);
   std::vector<rules::Record> all(const std::string& cluster);

@@ -24,7 +24,8 @@ CREATE TABLE clusters (
   incarnation TEXT NOT NULL,
   incarnation_began INTEGER NOT NULL,
   hold_back_until_ms INTEGER NOT NULL,
-  lost_timestamps_ms INTEGER NOT NULL
+  lost_timestamps_ms INTEGER NOT NULL,
+  proven INTEGER NOT NULL  -- 1 if somebody showed an epoch of it
 ) WITHOUT ROWID;
 
 -- A row for every worker ID ever granted; none is ever deleted.
@@ -37,10 +38,10 @@ CREATE TABLE records (
   owner TEXT NOT NULL,
   lease_end_ms INTEGER NOT NULL,
   free_at_ms INTEGER NOT NULL,
+  floor_ms INTEGER NOT NULL,  -- free_at_ms is never before it
   first_reserved_ms INTEGER NOT NULL,
   last_reserved_ms INTEGER NOT NULL,
   released INTEGER NOT NULL,
-  incarnation_began INTEGER NOT NULL,
   PRIMARY KEY (cluster, worker_id)
 ) WITHOUT ROWID;
 

@@ -148,7 +148,7 @@ class Operation {
   // Read inside the transaction: no other write comes between it and the decision.
   rules::StoreTime time() const {
     const Moment now = clock_.now();
-    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall};
+    return {std::chrono::floor<milliseconds>(now.boot.time_since_epoch()), now.wall, true};
   }
 
   rules::History history() const { return file_->history(time().now); }
@@ -319,6 +319,13 @@ class SqliteStore final : public Store {
     return view;
   }
 
+  std::optional<LeaseView> do_former_lease(const std::string& cluster, const std::string& instance,
+                                           milliseconds timeout) override {
+    const Operation operation = begin(Access::read, timeout);
+    const auto record = operation.records().of_instance(cluster, instance);
+    return record ? std::optional{rules::view(*record, operation.time())} : std::nullopt;
+  }
+
   std::vector<std::string> do_clusters(milliseconds timeout) override {
     return begin(Access::read, timeout).records().names();
   }
@@ -351,12 +358,22 @@ class SqliteStore final : public Store {
 
   Guarantee do_guarantee(milliseconds timeout) override {
     begin(Access::read, timeout);
-    return {GuaranteeLevel::exact,
-            GuaranteeLevel::exact,
-            {"All processes share one boot clock and one file, and every commit is on the disk "
-             "before it is answered.",
-             "Do not overwrite the file in place with an older copy: replace it (mv), which is "
-             "noticed."}};
+    Guarantee guarantee{
+        GuaranteeLevel::exact,
+        GuaranteeLevel::conditional,
+        {"All processes share one boot clock and one file, and every commit is on the disk before "
+         "it is answered.",
+         "Do not overwrite the file in place with an older copy: replace it (mv), which is "
+         "noticed.",
+         "After the file was deleted, timestamps stay unique as long as the wall clock was not set "
+         "back before."}};
+    if (!detail::sqlite::sees_all_processes()) {
+      guarantee.exclusivity = GuaranteeLevel::conditional;
+      guarantee.reasons.emplace_back(
+          "This process sees only those of its own PID namespace, as in a container: do not delete "
+          "the file while leases run, for a newcomer would not notice.");
+    }
+    return guarantee;
   }
 
   Operation begin(Access access, milliseconds timeout) const {
@@ -395,7 +412,7 @@ void check_path(const std::filesystem::path& path) {
 std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& path,
                                          std::shared_ptr<Clock> clock) {
   check_path(path);
-  const std::filesystem::path whole = std::filesystem::absolute(path);
+  const std::filesystem::path whole = detail::without_links(path);
   check_path(whole);
   Connections::of_process().close_inherited();
   const auto store = std::make_shared<SqliteStore>(whole, std::move(clock));

@@ -4,7 +4,11 @@
 // as long as a former holder may hold; who holds is not refused; and an epoch that a process saw tells it of a loss that the store does not show.
 #pragma once
 
+#include "checkers/beliefs.hpp"
 #include "checkers/checker.hpp"
+
+#include <map>
+#include <utility>
 
 namespace simulation {
 
@@ -13,6 +17,7 @@ class HoldBack final : public Checker {
   explicit HoldBack(const Promise& promise) : promise_(promise) {}
 
   void see(const Entry& entry) override {
+    beliefs_.see(entry);
     if (entry.kind == Entry::Kind::loss) {
       see_loss(entry);
       return;
@@ -24,11 +29,16 @@ class HoldBack final : public Checker {
         (entry.verb == Verb::renew_held || entry.verb == Verb::restore)) {
       report(entry, "hold-back (G7): who holds was refused");
     }
+    if (entry.verb == Verb::restore && entry.code == workerid::ErrorCode::token_mismatch) {
+      see_refusal(entry);
+    }
     if (entry.code) return;
     if (entry.verb == Verb::renew_strict) see_grant(entry);
     if (entry.verb == Verb::acquire || entry.verb == Verb::renew_resume) {
       see_grant(entry);
       granted_ever_ = true;
+      auto& latest = latest_[entry.worker_id];
+      latest = std::max(latest, std::pair{entry.epoch, entry.lease});
     }
     surviving_ = std::max(surviving_, entry.epoch);
   }
@@ -38,13 +48,24 @@ class HoldBack final : public Checker {
     if (entry.text == "split") ++node_;
     if (entry.amount == 1) {
       surviving_ = entry.epoch;
-      suspect_ = true;
+      suspect_ = silent_ = true;
     }
     if (entry.amount != 0 || !granted_ever_) return;
     // What the server lost before it knew the cluster again, it lost when it began.
     if (entry.text == "wipe" && !touched_) return;
     touched_ = entry.text == "wipe" && touched_;
     lost_at_ = entry.time;
+  }
+
+  // Nobody was granted the ID after who holds it, so nobody else may have it.
+  void see_refusal(const Entry& entry) {
+    if (!promise_.ordered_store || silent_) return;
+    for (const Beliefs::Belief& one : beliefs_.all()) {
+      if (one.lease != entry.lease) continue;
+      if (!beliefs_.held(one, entry.time) || latest_[one.worker_id].second != one.lease) continue;
+      report(entry, "hold-back (G7): lease " + std::to_string(one.lease) +
+                        " holds, under the latest epoch, and was not restored");
+    }
   }
 
   void see_grant(const Entry& entry) {
@@ -66,10 +87,13 @@ class HoldBack final : public Checker {
   }
 
   Promise promise_;
+  Beliefs beliefs_;
+  std::map<workerid::WorkerId, std::pair<std::uint64_t, int>> latest_;  // epoch and lease
   bool granted_ever_ = false;
   bool touched_ = false;  // since the server began
   std::optional<Time> lost_at_;
   bool suspect_ = false;
+  bool silent_ = false;  // A1 does not hold
   std::uint64_t surviving_ = 0;
   std::int64_t node_ = 0;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // G3: only its owner renews or releases a lease, nobody restores one that is another's, and lost is
-// final. G5: an acquisition that is repeated gets no second ID.
+// final. Of two that are restored after a loss the later grant is true. G5: an acquisition that is
+// repeated gets no second ID.
 #pragma once
 
 #include "checkers/checker.hpp"
@@ -47,27 +48,40 @@ class Ownership final : public Checker {
     const auto place = std::pair{entry.amount, entry.worker_id};
     if (entry.verb == Verb::acquire) {
       for (const auto& [other, owner] : owners_) {
-        if (owner != entry.lease || other == place || other.first != place.first) continue;
+        if (owner.lease != entry.lease || other == place || other.first != place.first) continue;
         report(entry, "repetition (G5): lease " + std::to_string(entry.lease) +
                           " was granted worker ID " + std::to_string(entry.worker_id) +
                           " though it has " + std::to_string(other.second));
       }
-      owners_[place] = entry.lease;
+      owners_[place] = {entry.lease, 0};
       return;
     }
-    // A late restoration under an epoch that the store has not reached again is taken for true.
-    if (entry.verb == Verb::restore && may_repeat_) owners_[place] = entry.lease;
     const auto owner = owners_.find(place);
-    if (entry.verb == Verb::restore && owner == owners_.end()) owners_[place] = entry.lease;
-    if (owner != owners_.end() && owner->second != entry.lease) {
+    if (entry.verb == Verb::restore) {
+      // Where A5 does not hold, one that is late may show an epoch that the store has not reached again.
+      if (owner == owners_.end() || may_repeat_ ||
+          (owner->second.restored_epoch != 0 && owner->second.restored_epoch < entry.epoch)) {
+        owners_[place] = {entry.lease, entry.epoch};
+        return;
+      }
+    }
+    if (entry.verb == Verb::renew_resume && owner != owners_.end()) {
+      owner->second.restored_epoch = 0;
+    }
+    if (owner != owners_.end() && owner->second.lease != entry.lease) {
       report(entry, "ownership (G3): lease " + std::to_string(entry.lease) + " could " +
                         std::string{name(entry.verb)} + " worker ID " +
                         std::to_string(entry.worker_id) + ", which is lease " +
-                        std::to_string(owner->second) + "'s");
+                        std::to_string(owner->second.lease) + "'s");
     }
   }
 
-  std::map<std::pair<std::int64_t, workerid::WorkerId>, int> owners_;
+  struct Owner {
+    int lease = -1;
+    std::uint64_t restored_epoch = 0;  // 0 where it was granted
+  };
+
+  std::map<std::pair<std::int64_t, workerid::WorkerId>, Owner> owners_;
   Promise promise_;
   std::set<int> ended_;
   bool may_repeat_ = false;  // A5 does not hold

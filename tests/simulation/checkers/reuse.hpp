@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // G6: a worker ID is given to somebody else after the lease and the reuse delay, or, when it was
-// released, after the cool-down; in the store's own time.
+// released, after the cool-down; in the store's own time. Where it is taken over, whoever does that may
+// have it at once, and nobody else sooner than without.
 #pragma once
 
 #include "checkers/checker.hpp"
 
+#include <algorithm>
 #include <map>
 
 namespace simulation {
@@ -22,31 +24,33 @@ class Reuse final : public Checker {
     if (entry.verb == Verb::release) {
       if (former.lease == entry.lease && !former.released) {
         former.released = true;
-        former.since = entry.store_now;
+        former.free_at =
+            std::max(entry.store_now + promise_.configuration.cool_down.count(), former.floor);
       }
       return;
     }
-    const auto& [low, high, lease_time, reuse_delay, cool_down] = promise_.configuration;
-    if (former.lease >= 0 && former.lease != entry.lease && entry.verb == Verb::acquire &&
-        !entry.takeover) {
-      const std::int64_t least =
-          former.released ? cool_down.count() : (lease_time + reuse_delay).count();
-      const std::int64_t passed = entry.store_now - former.since;
-      if (passed < least) {
-        report(entry, "reuse (G6): worker ID " + std::to_string(entry.worker_id) +
-                          " was granted again " + std::to_string(passed) + " ms after it was " +
-                          (former.released ? "released" : "extended") + ", not " +
-                          std::to_string(least));
-      }
+    const bool early = former.lease >= 0 && former.lease != entry.lease &&
+                       entry.verb == Verb::acquire && entry.store_now < former.free_at;
+    std::int64_t floor = former.lease == entry.lease ? former.floor : 0;
+    if (early && entry.takeover && entry.seat == former.seat) {
+      floor = former.free_at;
+    } else if (early) {
+      report(entry, "reuse (G6): worker ID " + std::to_string(entry.worker_id) + " was granted " +
+                        std::to_string(former.free_at - entry.store_now) +
+                        " ms before it came free");
     }
-    former = {entry.lease, false, entry.store_now};
+    const auto& [low, high, lease_time, reuse_delay, cool_down] = promise_.configuration;
+    former = {entry.lease, entry.seat, false, floor,
+              std::max(floor, entry.store_now + (lease_time + reuse_delay).count())};
   }
 
  private:
   struct Former {
     int lease = -1;
+    int seat = -1;
     bool released = false;
-    std::int64_t since = 0;
+    std::int64_t floor = 0;
+    std::int64_t free_at = 0;
   };
 
   Promise promise_;
