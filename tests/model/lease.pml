@@ -10,16 +10,32 @@
 // ever, lost, duplicated and reordered.
 //
 // With CRASHES the store may come back with an older state: lost writes, or a fail-over. It is then
-// in recovery for GRACE ticks, in which (R1) nothing is granted, (R2) who holds re-registers, unless
-// another already did, (R3) nobody gets back what has lapsed, and (R4) records keep their holders.
-// For the ranges, later grants lie above all that may have been forgotten, and (R5) repeating an
-// acquisition whose record is of a former incarnation gives a new range, (R6) renewing a record that
-// is of an earlier grant than the holder's, though under its token, puts the holder's range there.
+// in recovery for GRACE ticks. The rules:
+//   R1  in recovery nothing is granted
+//   R2  who holds re-registers what the store forgot, unless the record was granted in this
+//       incarnation to another, or another has it by a grant that is not earlier. What a held renewal
+//       extends was not written in this incarnation: it may have been under way since before
+//   R3  nobody gets back what has lapsed: in recovery validities are extended and none begins, and a
+//       strict renewal is believed only of what was granted in this incarnation
+//   R4  records keep their holders while it recovers
+//   R5  repeating an acquisition whose record is of a former incarnation is a new grant
+//   R6  renewing a record that is of an earlier grant than the holder's, though under its token,
+//       re-registers the holder's
+// Each grant has an epoch above all others, also after a crash: it comes from the store's wall clock.
+// With RANGES, ranges take the place of epochs: later ones lie above all that may have been forgotten.
 //
-// Two things must hold, always:
+// With TAKEOVER a client whose process is gone comes back with a new token and takes the ID from the
+// old one although its time runs. The rules:
+//   R7  the acquisition names the tokens that are gone, and takes the ID from no other
+//   R8  whoever replaces a record whose time runs, by a takeover or a restoration: until that time
+//       is over nobody else is granted the ID, not even when the new holder releases it (the floor)
+//
+// What must hold, always:
 //   exclusive   never do both clients hold the ID, each by its own clock (G1)
 //   disjoint    with RANGES, no timestamp is ever in the ranges of two acquisitions (G8): as ranges
 //               grow upwards, a successor's first lies above every limit that anybody was told
+//   ordered     with ORDERED, no validity begins under an earlier epoch than the one before (G4)
+//   kept        with ORDERED, who holds by the latest grant is never told that it lost the ID (G7)
 //
 // A macro that begins with M_ breaks one rule, so that the model can be seen to need it.
 
@@ -44,17 +60,39 @@
 #ifndef CRASHES
 #define CRASHES 0
 #endif
+#ifndef EPOCHS
+#define EPOCHS 3      /* with CRASHES: grants in a whole run                                 */
+#endif
+#ifndef ORDERED
+#define ORDERED 0     /* 1, with CRASHES, without RANGES: `ordered` and `kept` are looked at */
+#endif
 #ifndef TOKENS
 #define TOKENS 1      /* acquisitions of each client, each with a token of its own           */
 #endif
+#ifndef TOKENS_1
+#define TOKENS_1 TOKENS   /* those of client 1                                               */
+#endif
 #ifndef STRAGGLER
-#define STRAGGLER 0   /* 1: one older request may arrive after a newer one                   */
+#define STRAGGLER 0   /* so many older requests may arrive after newer ones, 2 at the most   */
 #endif
 #ifndef RANGES
 #define RANGES 0      /* 1: timestamps are reserved                                          */
 #endif
 #ifndef LATEST
 #define LATEST 4      /* timestamps are 1 to LATEST, 7 at the most                           */
+#endif
+#ifndef STRICT
+#define STRICT 0      /* 1: the explicit API: nobody resumes, and renewals may be strict     */
+#endif
+#ifndef TAKEOVER
+#define TAKEOVER 0    /* 1: processes crash, and the next ones take over                     */
+#endif
+#ifndef COPIED
+#define COPIED 0      /* 1: client 1 has a copy of client 0's identity file                  */
+#endif
+#ifndef FALSE_CLAIM
+#define FALSE_CLAIM 0 /* 1: a third party takes over from holders that are not gone; here
+                         RANGES go without CRASHES                                           */
 #endif
 
 /* The rules that a mutant breaks. */
@@ -81,11 +119,6 @@
 #else
 #define REVIVES false
 #endif
-#ifdef M_TAKE_CONFIRMED
-#define TAKES_CONFIRMED true
-#else
-#define TAKES_CONFIRMED false
-#endif
 #ifdef M_ZOMBIE_STORE
 #define ZOMBIE true
 #else
@@ -102,8 +135,59 @@
 #define TAKES_LATE false
 #endif
 
-/* renew: from a client that holds. resume: from one whose validity is over, a new grant if it gets one. */
-mtype = { acquire, renew, resume, release };
+/* Which records a restoration of that epoch may replace. */
+#ifdef M_TAKE_CONFIRMED
+#define MAY_REPLACE(its_epoch) true
+#elif defined(M_FORMER_R2) || defined(M_FIRST_RESTORATION_KEEPS)
+#define MAY_REPLACE(its_epoch) (written == 0 && epoch < (its_epoch))
+#else
+#define MAY_REPLACE(its_epoch) (written != GRANTED && epoch < (its_epoch))
+#endif
+#if defined(M_FORMER_R2) || defined(M_HELD_COUNTS_AS_WRITTEN)
+#define HELD_WRITES true
+#else
+#define HELD_WRITES false
+#endif
+/* After a crash, of which records a strict renewal is believed. */
+#ifdef M_STRICT_AFTER_LOSS
+#define STRICT_BELIEVED true
+#elif defined(M_STRICT_AFTER_RESTORATION)
+#define STRICT_BELIEVED (written != 0)
+#else
+#define STRICT_BELIEVED (written == GRANTED)
+#endif
+#ifdef M_REPEAT_FORMER_RANGE
+#define FORMER false
+#else
+#define FORMER (crashes > 0 && written == 0)
+#endif
+#ifdef M_RENEW_OLDER_GRANT
+#define OLDER_GRANT false
+#else
+#define OLDER_GRANT (CRASHES > 0 && q_epoch[i] > epoch)
+#endif
+
+/* Whether an acquisition with this token names the record's as gone. */
+#ifdef M_TAKEOVER_NAMES_NOTHING
+#define NAMES(token, gone) (client_of(token) == client_of(gone) || COPIED)
+#else
+#define NAMES(token, gone) (USED_BEFORE(token, gone) || (COPIED && gone == 1))
+#endif
+#define USED_BEFORE(token, gone) (client_of(token) == client_of(gone) && gone < token)
+#ifdef M_TAKEOVER_WITHOUT_FLOOR
+#define FLOOR_OF_TAKEOVER 0
+#else
+#define FLOOR_OF_TAKEOVER hold
+#endif
+#ifdef M_RESTORATION_WITHOUT_FLOOR
+#define FLOOR_OF_RESTORATION floor
+#else
+#define FLOOR_OF_RESTORATION hold
+#endif
+
+/* renew: from a client that holds; in recovery it restores as well. strict: from one that may not know.
+   resume: from one whose validity is over, a new grant if it gets one. */
+mtype = { acquire, renew, strict, resume, release };
 
 /* Clients. */
 byte left[2];                    /* ticks for which it holds the ID; 0: it does not          */
@@ -113,12 +197,19 @@ bool granted[2];
 
 /* The store's record; what a crash falls back to; the time without grants. */
 byte owner, hold;                /* token, 0 for none; ticks until another may be granted    */
-byte old_owner, old_hold;
+byte floor;                      /* ticks for which a release does not free the ID           */
+byte old_owner, old_hold, old_floor;
+#if FALSE_CLAIM
+byte stranger;                   /* the epoch of the third party's last grant                */
+#endif
 byte grace, crashes;
-bool confirmed;                  /* the record was written in this incarnation               */
+byte written;                    /* after a crash, how it was written since; 0: it was not   */
+#define RESTORED 1
+#define GRANTED 2
 
-/* Requests: one of each client, one straggler of anybody's. Age: client's ticks since the send. */
-mtype q_verb[3]; byte q_token[3], q_age[3]; bool q_there[3];
+/* Requests: one of each client, and stragglers of anybody's. Age: client's ticks since the send. */
+#define SLOTS (2 + STRAGGLER)
+mtype q_verb[SLOTS]; byte q_token[SLOTS], q_age[SLOTS]; bool q_there[SLOTS];
 /* Answers, one for each client. */
 mtype r_verb[2]; byte r_token[2], r_age[2]; bool r_there[2], r_yes[2], r_recovering[2];
 
@@ -128,51 +219,72 @@ mtype r_verb[2]; byte r_token[2], r_age[2]; bool r_there[2], r_yes[2], r_recover
 #define RANGE(low, high) (UPTO(high) & ~UPTO((low) - 1))
 byte low, high;                  /* the record's reserved range                              */
 byte old_low, old_high;
-byte floor, promised;            /* after a crash: above all that was ever promised          */
+byte lost, promised;             /* after a crash: all that was ever promised                */
 byte mine_low[2], mine_high[2];  /* the range that a client was told last                    */
 byte told[2], former;            /* the sets told under a client's token, under used-up ones */
-byte q_low[3], q_high[3], r_low[2], r_high[2];
-#define ABOVE_ALL (((high > floor) -> high : floor) + 1)
+byte q_low[SLOTS], q_high[SLOTS], r_low[2], r_high[2];
+#define ABOVE_ALL (((high > lost) -> high : lost) + 1)
 #define ROOM (ABOVE_ALL <= LATEST)
-/* The record's range is of a former incarnation: grants above it may have been forgotten. */
-#ifdef M_REPEAT_FORMER_RANGE
-#define LOST_BELOW false
+/* Where a range begins tells which grant is later. */
+#define epoch low
+#define old_epoch old_low
+#define mine_epoch mine_low
+#define q_epoch q_low
+#define r_epoch r_low
 #else
-#define LOST_BELOW (low <= floor)
-#endif
-/* The record is of an earlier grant under the same token than the holder's. */
-#ifdef M_RENEW_OLDER_GRANT
-#define OLDER_GRANT false
+byte latest;                     /* the epoch of the last grant: no crash sets it back       */
+byte epoch, old_epoch;           /* the record's                                             */
+byte mine_epoch[2], q_epoch[SLOTS], r_epoch[2];
+#if CRASHES
+/* Where the clients are alike, let the first grant be client 0's. */
+#define ALIKE (TOKENS == TOKENS_1 && !COPIED)
+#define ROOM (latest < EPOCHS && (latest > 0 || client_of(q_token[i]) == 0 || !ALIKE))
 #else
-#define OLDER_GRANT (q_low[i] > low)
-#endif
-#else
-#define OLDER_GRANT false
 #define ROOM true
-#define LOST_BELOW false
+#endif
+#endif
+#if ORDERED
+byte begun;                      /* the epoch of the validity that began last                */
 #endif
 
 /* Where nothing is reserved or lost, resuming is the same as renewing. */
-#define RESUMES (RANGES || CRASHES)
+#define RESUMES (RANGES || CRASHES || STRICT)
 
 #define token_of(c) (1 + (c) * TOKENS + next[c])
-#define client_of(token) (((token) - 1) / TOKENS)
+#define tokens_of(c) ((c == 0) -> TOKENS : TOKENS_1)
+#define client_of(token) (token > TOKENS)
+/* The copy was made when the first token of the original was used up. */
+#define has_begun(c) (!COPIED || c == 0 || next[0] > 0)
 #define older(age) (((age) < VALID) -> ((age) + 1) : VALID)
 #define one_less(count) (((count) > 0) -> ((count) - 1) : 0)
+
+/* How old a release is does not matter. */
+inline age_request(c, slot) {
+  if
+  :: q_there[slot] && client_of(q_token[slot]) == c && q_verb[slot] != release -> q_age[slot] = older(q_age[slot])
+  :: else -> skip
+  fi
+}
 
 inline tick_client(c) {
   if
   :: left[c] = one_less(left[c]);
-     if :: q_there[c] -> q_age[c] = older(q_age[c]) :: else -> skip fi;
-     if :: q_there[2] && client_of(q_token[2]) == c -> q_age[2] = older(q_age[2]) :: else -> skip fi;
+     age_request(c, c);
+#if STRAGGLER > 0
+     age_request(c, 2);
+#endif
+#if STRAGGLER > 1
+     age_request(c, 3);
+#endif
      if :: r_there[c] -> r_age[c] = older(r_age[c]) :: else -> skip fi
-  :: slowed[c] < SLOW && (left[c] > 0 || q_there[c] || r_there[c] || q_there[2]) -> slowed[c]++
+  :: slowed[c] < SLOW && (left[c] > 0 || q_there[c] || r_there[c] || STRAGGLER > 0) -> slowed[c]++
   :: STOPS -> skip
   fi
 }
 
 inline tick_store() {
-  hold = one_less(hold); grace = one_less(grace); old_hold = one_less(old_hold)
+  hold = one_less(hold); floor = one_less(floor); grace = one_less(grace);
+  old_hold = one_less(old_hold); old_floor = one_less(old_floor)
 }
 
 active proctype Clock() {
@@ -187,17 +299,23 @@ active proctype Clock() {
   od
 }
 
+inline keep_straggler(c, slot) {
+  q_verb[slot] = q_verb[c]; q_token[slot] = q_token[c]; q_age[slot] = q_age[c]; q_there[slot] = true;
+#if RANGES
+  q_high[slot] = q_high[c];
+#endif
+  q_epoch[slot] = q_epoch[c]
+}
+
 inline send(c, verb) {
   if
-  :: STRAGGLER && q_there[c] ->
-     if
-     :: q_verb[2] = q_verb[c]; q_token[2] = q_token[c]; q_age[2] = q_age[c]; q_there[2] = true;
-#if RANGES
-        q_low[2] = q_low[c]; q_high[2] = q_high[c]
+#if STRAGGLER > 0
+  :: q_there[c] -> keep_straggler(c, 2)
 #endif
-     :: skip
-     fi
-  :: else -> skip
+#if STRAGGLER > 1
+  :: q_there[c] && q_there[2] -> keep_straggler(c, 3)
+#endif
+  :: skip
   fi;
   printf("client %d sends %e with token %d\n", c, verb, token_of(c));
 #if RANGES
@@ -205,15 +323,17 @@ inline send(c, verb) {
   :: verb == release || (verb == renew && CRASHES > 0) -> q_low[c] = mine_low[c]; q_high[c] = mine_high[c]
   :: else -> q_low[c] = 0; q_high[c] = 0
   fi;
+#else
+  q_epoch[c] = (verb == renew -> mine_epoch[c] : 0);
 #endif
   q_verb[c] = verb; q_token[c] = token_of(c); q_age[c] = 0; q_there[c] = true
 }
 
 inline use_up_token(c) {
-  granted[c] = false; next[c]++;
 #if RANGES
-  former = former | told[c]; told[c] = 0; mine_low[c] = 0; mine_high[c] = 0
+  former = former | told[c]; told[c] = 0; mine_high[c] = 0;
 #endif
+  granted[c] = false; next[c]++; mine_epoch[c] = 0
 }
 
 /* What the client did not use of its range goes back; the request says where the used part ends. */
@@ -228,12 +348,26 @@ inline give_back(c) {
 #endif
 }
 
-inline take_range(c) {
+inline take_grant(c) {
+  mine_epoch[c] = r_epoch[c];
 #if RANGES
-  mine_low[c] = r_low[c]; mine_high[c] = r_high[c];
+  mine_high[c] = r_high[c];
   told[c] = told[c] | RANGE(mine_low[c], mine_high[c]);
   printf("client %d may use the timestamps %d to %d\n", c, mine_low[c], mine_high[c]);
   assert((RANGE(mine_low[c], mine_high[c]) & (told[1 - c] | former)) == 0)   /* disjoint */
+#endif
+}
+
+inline note_begin(c) {
+#if ORDERED
+  if
+  :: left[c] == 0 && r_age[c] < VALID ->
+     printf("client %d begins a validity under epoch %d; the one before began under %d\n",
+            c, r_epoch[c], begun);
+     assert(begun <= r_epoch[c]);                                      /* ordered                   */
+     begun = r_epoch[c]
+  :: else -> skip
+  fi
 #else
   skip
 #endif
@@ -242,10 +376,15 @@ inline take_range(c) {
 active [2] proctype Client() {
   byte c = _pid - 1;
   do
-  :: atomic { next[c] < TOKENS && !granted[c] -> send(c, acquire) }   /* also repeated, same token */
-  :: atomic { next[c] < TOKENS && granted[c] ->
-       if :: left[c] > 0 || REVIVES || !RESUMES -> send(c, renew) :: else -> send(c, resume) fi }
-  :: atomic { next[c] < TOKENS && granted[c] ->                        /* stop first, then tell     */
+  :: atomic { next[c] < tokens_of(c) && !granted[c] && has_begun(c) ->
+       send(c, acquire) }                                              /* also repeated, same token */
+  :: atomic { next[c] < tokens_of(c) && granted[c] ->
+       if
+       :: left[c] > 0 || REVIVES || !RESUMES -> send(c, renew)
+       :: STRICT -> send(c, strict)
+       :: else -> send(c, resume)
+       fi }
+  :: atomic { next[c] < tokens_of(c) && granted[c] ->                  /* stop first, then tell     */
 #ifndef M_RELEASE_BEFORE_STOP
        left[c] = 0;
 #endif
@@ -253,13 +392,17 @@ active [2] proctype Client() {
 #ifdef M_RELEASE_BEFORE_STOP
   :: atomic { left[c] > 0 && !granted[c] -> left[c] = 0 }
 #endif
-  :: atomic { next[c] < TOKENS && !granted[c] -> use_up_token(c) }     /* give up                   */
+  :: atomic { next[c] < tokens_of(c) && !granted[c] -> use_up_token(c) }              /* give up    */
+  :: atomic { TAKEOVER && next[c] < tokens_of(c) && granted[c] -> left[c] = 0; use_up_token(c) }  /* crash */
   :: atomic { r_there[c] ->
        if
-       :: next[c] < TOKENS && r_token[c] == token_of(c) && r_yes[c] ->
+       :: next[c] < tokens_of(c) && r_token[c] == token_of(c) && r_yes[c] ->
           if
-          :: left[c] > 0 || REVIVES || (!r_recovering[c] && (r_verb[c] != renew || !RESUMES || TAKES_LATE)) ->
-             granted[c] = true;
+          :: r_verb[c] == acquire && r_age[c] >= VALID -> skip         /* never held: ask again     */
+          :: (r_verb[c] != acquire || r_age[c] < VALID) &&
+             (left[c] > 0 || REVIVES ||
+              (!r_recovering[c] && (r_verb[c] != renew || !RESUMES || TAKES_LATE))) ->
+             granted[c] = true; note_begin(c);
 #ifdef M_COUNT_FROM_THE_ANSWER
              left[c] = VALID;
 #else
@@ -268,37 +411,45 @@ active [2] proctype Client() {
              printf("client %d is answered after %d: it holds for %d, the other for %d\n",
                     c, r_age[c], left[c], left[1 - c]);
              assert(!(left[0] > 0 && left[1] > 0));                    /* exclusive                 */
-             take_range(c)
-          :: else -> skip                          /* R3; and what is over comes back by resume only */
+             take_grant(c)
+          :: else -> skip              /* R3; and what is over comes back by strict or resume only  */
           fi
-       :: next[c] < TOKENS && r_token[c] == token_of(c) && !r_yes[c] && granted[c] ->
+              /* Who renews strictly may not know what the holder knows: a refusal ends no validity. */
+       :: next[c] < tokens_of(c) && r_token[c] == token_of(c) && !r_yes[c] && granted[c] &&
+          (r_verb[c] != strict || left[c] == 0) ->
           printf("client %d has lost the ID\n", c);
+#if ORDERED
+          assert(left[c] == 0 || mine_epoch[c] < latest);              /* kept                      */
+#endif
           left[c] = 0; use_up_token(c)
        :: else -> skip
        fi;
        r_there[c] = false; r_verb[c] = acquire; r_token[c] = 0; r_age[c] = 0; r_yes[c] = false;
 #if RANGES
-       r_low[c] = 0; r_high[c] = 0;
+       r_high[c] = 0;
 #endif
-       r_recovering[c] = false }
+       r_epoch[c] = 0; r_recovering[c] = false }
   od
 }
 
-/* The newest answer takes the place of one that was not read. */
+/* The newest answer takes the place of one that was not read. A refusal has no age. */
 inline answer(yes) {
   to = client_of(q_token[i]);
+  r_epoch[to] = (yes -> epoch : 0);
 #if RANGES
-  if
-  :: yes -> r_low[to] = low; r_high[to] = high; if :: CRASHES > 0 && high > promised -> promised = high :: else -> skip fi
-  :: !yes -> r_low[to] = 0; r_high[to] = 0
-  fi;
+  r_high[to] = (yes -> high : 0);
+  if :: yes && CRASHES > 0 && high > promised -> promised = high :: else -> skip fi;
 #endif
-  r_verb[to] = q_verb[i]; r_token[to] = q_token[i]; r_age[to] = q_age[i]; r_yes[to] = yes;
-  r_recovering[to] = (grace > 0); r_there[to] = true; to = 0
+  r_verb[to] = q_verb[i]; r_token[to] = q_token[i]; r_age[to] = (yes -> q_age[i] : VALID); r_yes[to] = yes;
+  r_recovering[to] = (yes && grace > 0); r_there[to] = true; to = 0
 }
 
-inline write(new_owner) {
-  owner = new_owner; hold = LEASE + DELAY; confirmed = (CRASHES > 0)
+inline extend() {
+  hold = LEASE + DELAY
+}
+
+inline write(new_owner, how) {
+  owner = new_owner; written = (crashes > 0 -> how : 0); extend()
 }
 
 inline reserve_anew() {
@@ -309,9 +460,15 @@ inline reserve_anew() {
   low = ABOVE_ALL;
 #endif
   high = low
+#elif CRASHES
+  latest++; epoch = latest
 #else
   skip
 #endif
+}
+
+inline grant(new_owner) {
+  reserve_anew(); write(new_owner, GRANTED)
 }
 
 /* By a tick of the client's wall clock, or not at all. */
@@ -327,22 +484,30 @@ inline extend_range() {
 #endif
 }
 
-inline restore_range() {
+inline restore() {
+  epoch = q_epoch[i]; write(q_token[i], RESTORED);
 #if RANGES
-  low = q_low[i];
   if :: q_high[i] > high -> high = q_high[i] :: else -> skip fi
-#else
-  skip
 #endif
 }
 
 inline settle() {                                          /* the request is gone, or stays as its duplicate */
   if
-  :: q_there[i] = false; q_token[i] = 0; q_age[i] = 0; q_verb[i] = acquire;
+  :: q_there[i] = false; q_token[i] = 0; q_age[i] = 0; q_verb[i] = acquire; q_epoch[i] = 0;
 #if RANGES
-     q_low[i] = 0; q_high[i] = 0
+     q_high[i] = 0
 #endif
   :: skip
+  fi
+}
+
+inline remember() {                                        /* whether it is durable          */
+  if
+  :: crashes < CRASHES -> old_owner = owner; old_hold = hold; old_floor = floor; old_epoch = epoch;
+#if RANGES
+     old_high = high
+#endif
+  :: true -> skip
   fi
 }
 
@@ -350,41 +515,68 @@ active proctype Store() {
   byte i, to;
   do
   :: atomic {
-       if :: q_there[0] -> i = 0 :: q_there[1] -> i = 1 :: q_there[2] -> i = 2 fi;
+       if
+       :: q_there[0] -> i = 0
+       :: q_there[1] -> i = 1
+#if STRAGGLER > 0
+       :: q_there[2] -> i = 2
+#endif
+#if STRAGGLER > 1
+       :: q_there[3] -> i = 3
+#endif
+       fi;
        if
        :: q_verb[i] == acquire ->
           if
-          :: grace == 0 && owner == q_token[i] && !LOST_BELOW -> write(q_token[i]); answer(true)
-          :: grace == 0 && owner == q_token[i] && LOST_BELOW && ROOM ->   /* R5: the grant is repeated, its range is not */
-             reserve_anew(); write(q_token[i]); answer(true)
+          :: grace == 0 && owner == q_token[i] && !FORMER -> extend(); answer(true)   /* the same grant */
+          :: grace == 0 && owner == q_token[i] && FORMER && ROOM ->                         /* R5 */
+             grant(q_token[i]); answer(true)
           :: grace == 0 && owner != q_token[i] && hold == 0 && ROOM ->
-             reserve_anew(); write(q_token[i]); answer(true)
-          :: else -> answer(false)                         /* all taken, or R1              */
+             grant(q_token[i]); answer(true)
+          :: TAKEOVER && grace == 0 && owner != q_token[i] && hold > 0 && owner > 0 &&
+             NAMES(q_token[i], owner) && ROOM ->                                            /* R7 */
+             floor = FLOOR_OF_TAKEOVER; grant(q_token[i]); answer(true)                     /* R8 */
+          :: else -> skip                                  /* all taken, or R1: ask again   */
           fi
        :: q_verb[i] == renew ->
           if
           :: owner == q_token[i] || RENEWS_ANY ->
-             if :: OLDER_GRANT -> restore_range() :: else -> skip fi;                       /* R6 */
-             extend_range(); write(owner); answer(true)
-          :: owner != q_token[i] && !RENEWS_ANY && grace > 0 && (!confirmed || hold == 0 || TAKES_CONFIRMED) ->
-             restore_range(); write(q_token[i]); answer(true)                               /* R2 */
+             if
+             :: OLDER_GRANT -> restore()                                                    /* R6 */
+             :: !OLDER_GRANT && HELD_WRITES -> write(owner, GRANTED)
+             :: else -> extend()
+             fi;
+             extend_range(); answer(true)
+          :: owner != q_token[i] && !RENEWS_ANY && grace > 0 && MAY_REPLACE(q_epoch[i]) ->
+             floor = FLOOR_OF_RESTORATION;                                                  /* R8 */
+             restore(); answer(true)                                                        /* R2 */
           :: ZOMBIE && crashes > 0 && owner != q_token[i] -> answer(true)
+          :: else -> answer(false)
+          fi
+       :: q_verb[i] == strict ->
+          if
+          :: grace > 0 -> skip                             /* to be repeated (R3)           */
+          :: grace == 0 && owner == q_token[i] && hold > DELAY && (crashes == 0 || STRICT_BELIEVED) ->
+             extend(); extend_range(); answer(true)
           :: else -> answer(false)
           fi
        :: q_verb[i] == resume ->
           if
           :: grace > 0 -> skip                             /* to be repeated (R3)           */
           :: grace == 0 && owner == q_token[i] && ROOM ->
-#ifndef M_RESUME_KEEPS_RANGE
-             reserve_anew();
+#ifdef M_RESUME_KEEPS_RANGE
+             write(owner, GRANTED);
+#else
+             grant(owner);
 #endif
-             extend_range(); write(owner); answer(true)
-          :: grace == 0 && owner != q_token[i] && RENEWS_ANY -> write(owner); answer(true)
+             extend_range(); answer(true)
+          :: grace == 0 && owner == q_token[i] && !ROOM -> skip
+          :: grace == 0 && owner != q_token[i] && RENEWS_ANY -> extend(); answer(true)
           :: else -> answer(false)
           fi
        :: q_verb[i] == release ->
           if
-          :: owner == q_token[i] || RELEASES_ANY -> owner = 0; hold = 0;
+          :: owner == q_token[i] || RELEASES_ANY -> owner = 0; hold = floor;                /* R8 */
 #if RANGES
 #ifdef M_RELEASE_GIVES_ALL_BACK
              high = low - 1
@@ -395,28 +587,34 @@ active proctype Store() {
           :: else -> skip
           fi
        fi;
-       if                                                  /* whether it is durable         */
-       :: crashes < CRASHES -> old_owner = owner; old_hold = hold;
-#if RANGES
-          old_low = low; old_high = high
-#endif
-       :: true -> skip
-       fi;
+       remember();
        printf("the store did %e of token %d: token %d owns the ID, kept for %d\n",
               q_verb[i], q_token[i], owner, hold);
        settle(); i = 0 }
+#if FALSE_CLAIM
+  /* The third party holds for no time: it believes nothing, but others must not suffer. */
+  :: atomic { grace == 0 && owner > 0 && hold > 0 && ROOM ->
+       floor = FLOOR_OF_TAKEOVER; grant(0); hold = floor; stranger = epoch;
+       remember();
+       printf("a third party took the ID over and released it: kept for %d\n", hold) }
+  :: atomic { grace > 0 && stranger > 0 && MAY_REPLACE(stranger) ->
+       floor = FLOOR_OF_RESTORATION; epoch = stranger; write(0, RESTORED); hold = floor;
+       remember();
+       printf("a third party restored its ID and released it: kept for %d\n", hold) }
+#endif
   :: atomic { crashes < CRASHES ->
-       crashes++; owner = old_owner; hold = old_hold; grace = GRACE; confirmed = false;
+       crashes++; grace = GRACE; written = 0;
+       owner = old_owner; hold = old_hold; floor = old_floor; epoch = old_epoch;
 #if RANGES
-       low = old_low; high = old_high;
-#ifndef M_NO_FLOOR
-       floor = promised;
+       high = old_high;
+#ifndef M_FORGET_LOST_RANGES
+       lost = promised;
 #endif
 #endif
        if
-       :: crashes == CRASHES -> old_owner = 0; old_hold = 0;
+       :: crashes == CRASHES -> old_owner = 0; old_hold = 0; old_floor = 0; old_epoch = 0;
 #if RANGES
-          old_low = 0; old_high = 0
+          old_high = 0
 #endif
        :: else -> skip
        fi;
