@@ -89,10 +89,14 @@ void notice_loss(Cluster& cluster, std::uint64_t seen_epoch, const StoreTime& ti
                  const History& history) {
   const bool known = !history.incarnation.empty() && !cluster.incarnation.empty();
   const bool another = known && history.incarnation != cluster.incarnation;
-  const bool went_back = seen_epoch > cluster.last_epoch && !holds_back(cluster, time);
+  const bool unknown = seen_epoch > cluster.last_epoch;
   if (!history.incarnation.empty()) cluster.incarnation = history.incarnation;
   cluster.last_epoch = std::max(cluster.last_epoch, seen_epoch);  // G4
-  if (another || went_back) hold_back(cluster, milliseconds{0}, time);
+  if (another || (unknown && !holds_back(cluster, time))) {
+    hold_back(cluster, milliseconds{0}, time);
+  } else if (unknown) {  // Granted before the loss, whatever the store's clock says (not A5).
+    cluster.incarnation_began = seen_epoch;
+  }
 }
 
 Decision refuse_holding_back(const Cluster& cluster, const std::string& name,

@@ -800,10 +800,25 @@ TEST(RulesRestore, WhatWasGrantedSinceTheLossStands) {  // R2
   RestoreRequest later = restore_request(150);
   expect_error(ErrorCode::token_mismatch,
                [&] { rules::restore(cluster, later, record, at(900ms), first_life); });
-  // What a held renewal extended since is not granted since.
+  // An epoch from before the loss is not a grant since, even if a held renewal extended it.
   record.epoch = 6;
   EXPECT_EQ(rules::restore(cluster, restore_request(), record, at(900ms), first_life).record->token,
             owner_token);
+}
+
+// Of a store whose clock was set back before the loss (not A5).
+TEST(RulesRestore, WhatAWitnessKnowsWasGrantedBeforeTheLoss) {
+  Cluster cluster = in_life(full_cluster, first_life);
+  cluster.incarnation_began = cluster.last_epoch = 100;
+  cluster.hold_back_until = 1s;
+  const auto until = cluster.hold_back_until;
+  Decision decision =
+      rules::restore(cluster, restore_request(150), std::nullopt, at(900ms), first_life);
+  EXPECT_EQ(decision.cluster.incarnation_began, 150U);
+  EXPECT_EQ(decision.cluster.hold_back_until, until);
+  decision =
+      rules::restore(decision.cluster, restore_request(120), std::nullopt, at(900ms), first_life);
+  EXPECT_EQ(decision.cluster.incarnation_began, 150U);
 }
 
 // Its sender could begin no validity with the answer.

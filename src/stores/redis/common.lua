@@ -329,12 +329,16 @@ end
 local function notice_loss(cluster, seen_epoch, history)
   local another = history.incarnation ~= '' and cluster.incarnation ~= '' and
     history.incarnation ~= cluster.incarnation
-  local went_back = seen_epoch > cluster.last_epoch and not holds_back(cluster)
+  local unknown = seen_epoch > cluster.last_epoch
   if history.incarnation ~= '' then
     cluster.incarnation, cluster.replication = history.incarnation, history.replication
   end
   cluster.last_epoch = math.max(cluster.last_epoch, seen_epoch)
-  if another or went_back then hold_back(cluster, 0) end
+  if another or (unknown and not holds_back(cluster)) then
+    hold_back(cluster, 0)
+  elseif unknown then
+    cluster.incarnation_began = seen_epoch
+  end
 end
 
 local function latest_free_at_ms(cluster)
