@@ -68,7 +68,7 @@ std::optional<UnfitPlace> unfit_place(const std::filesystem::path& path) {
                       "use a local file system"};
   }
   if (!S_ISREG(status.stx_mode)) return std::nullopt;
-  // By another name, the files beside it are other ones.
+  // By another name, the files beside it are other ones. Linux before 5.8 does not tell.
   if ((status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
     return UnfitPlace{"it is a mount point itself, so it has another name elsewhere",
                       "mount the folder, not the file"};

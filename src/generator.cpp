@@ -61,7 +61,7 @@ class GeneratorCore {
         timing_(configuration_.lease_time),
         owner_(this_process()),
         keeper_(std::make_shared<Keeper>(store_, clock_, options_.on_event)),
-        identity_(options_.identity_file) {
+        identity_(std::make_shared<Identity>(options_.identity_file)) {
     if (!store_) refuse("the store is empty");
     check_cluster_name(cluster_);
   }
@@ -69,7 +69,7 @@ class GeneratorCore {
   bool forked() const noexcept { return fork_guard_.forked(); }
 
   const std::string& cluster() const noexcept { return cluster_; }
-  int identity_descriptor() const noexcept { return identity_.descriptor(); }
+  int identity_descriptor() const noexcept { return identity_->descriptor(); }
 
   Assignment get_id(milliseconds wait) {
     Acquired acquired = acquire(wait);
@@ -118,8 +118,9 @@ class GeneratorCore {
 
  private:
   // The right to use this generator's instance name, held by the one lease that has it: another one
-  // under the same name would take that one's ID over.
-  using Claim = std::shared_ptr<void>;
+  // under the same name would take that one's ID over. Keeps the identity file locked, also for a
+  // lease that outlives the generator.
+  using Claim = std::shared_ptr<std::shared_ptr<Identity>>;
 
   struct Acquired {
     LeaseMachine machine;
@@ -163,8 +164,8 @@ class GeneratorCore {
   const std::shared_ptr<Keeper> keeper_;
 
   std::mutex mutex_;
-  Identity identity_;
-  std::weak_ptr<void> name_claim_;
+  const std::shared_ptr<Identity> identity_;
+  std::weak_ptr<std::shared_ptr<Identity>> name_claim_;
   std::map<Token, ExplicitLease> explicit_leases_;
   std::deque<Token> ended_;  // explicit leases that ended by this process's clock: renewed no more
   std::uint64_t seen_epoch_ = 0;
@@ -228,11 +229,12 @@ void GeneratorCore::renew(WorkerId worker_id, const Token& token) {
     forgotten = runs && grant.epoch < lease->grant.epoch;  // G4: it went back to an earlier grant.
   } catch (const Error& error) {
     forgotten = runs && ends_ownership(error.error_code());
-    if (!forgotten || !lease->validity.covers(clock_->now())) throw;
+    if (!forgotten) throw;
   }
   if (!lease) return;
-  if (forgotten && lease->validity.covers(clock_->now())) {
+  if (forgotten) {
     anchor = clock_->now();
+    if (!lease->validity.covers(anchor)) throw ended();
     grant = store_->restore(restore_request(lease->origin, lease->grant, lease->validity, anchor),
                             timing_.attempt);
   }
@@ -291,11 +293,11 @@ void GeneratorCore::lock_identity(BootTime give_up) {
   for (;;) {
     {
       const std::lock_guard lock(mutex_);
-      if (identity_.lock()) return;
+      if (identity_->lock()) return;
     }
     const BootTime now = clock_->now().boot;
     if (now >= give_up) {
-      throw Error(ErrorCode::denied, "identity file " + identity_.path().string() +
+      throw Error(ErrorCode::denied, "identity file " + identity_->path().string() +
                                          ": another live process has it locked; end that one, or "
                                          "give this one a file of its own");
     }
@@ -308,7 +310,7 @@ GeneratorCore::Claim GeneratorCore::claim_name() {
   const std::lock_guard lock(mutex_);
   drop_ended(clock_->now());
   if (!name_claim_.expired()) return nullptr;
-  auto claim = std::make_shared<char>();
+  auto claim = std::make_shared<std::shared_ptr<Identity>>(identity_);
   name_claim_ = claim;
   return claim;
 }
@@ -330,9 +332,9 @@ AcquireRequest GeneratorCore::request_for(const Claim& claim) {
   if (!claim) return request;
   request.instance = options_.instance;
   const std::lock_guard lock(mutex_);
-  if (!identity_.name().empty()) {
-    request.instance += (request.instance.empty() ? "" : "/") + identity_.name();
-    request.takeover.tokens = identity_.add(request.token);
+  if (!identity_->name().empty()) {
+    request.instance += (request.instance.empty() ? "" : "/") + identity_->name();
+    request.takeover.tokens = identity_->add(request.token);
   }
   return request;
 }

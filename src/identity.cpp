@@ -27,6 +27,7 @@ constexpr std::string_view heading = "workerid identity 2\n";
 
 // One sector: what stands in it is written as a whole, or nearly.
 constexpr std::size_t text_size = 512;
+constexpr std::size_t most_size = 2 * text_size;
 
 std::optional<Token> token_in(std::string_view text) {
   try {
@@ -73,16 +74,19 @@ std::string IdentityText::text() const {
 
 IdentityText IdentityText::parse(std::string_view text) {
   IdentityText identity;
-  // One that was made just before a loss of power may be of nothing but zeros, or of its beginning.
-  const std::string_view begun = text.substr(0, text.find('\0'));
-  if (begun.size() < heading.size() && heading.substr(0, begun.size()) == begun) return identity;
+  // One that was made just before a loss of power may be of its beginning and zeros alone.
+  const std::string_view begun = text.substr(0, text.find_last_not_of('\0') + 1);
+  const bool fits = text.size() <= most_size;
+  if (fits && begun.size() < heading.size() && heading.substr(0, begun.size()) == begun) {
+    return identity;
+  }
   const bool former = text.substr(0, first_heading.size()) == first_heading;
   std::istringstream lines{std::string{text.substr(std::min(text.size(), heading.size()))}};
   std::string line;
   std::getline(lines, line);
   const std::string name = former ? line : value_of(line, "name");
   if (token_in(name)) identity.name = name;
-  if (former ? identity.name.empty() : text.substr(0, heading.size()) != heading) {
+  if (!fits || (former ? identity.name.empty() : text.substr(0, heading.size()) != heading)) {
     throw Error(ErrorCode::corrupt_record,
                 "it is not one; name another path, or delete it if it is not needed");
   }
@@ -103,25 +107,37 @@ IdentityText IdentityText::parse(std::string_view text) {
 Identity::Identity(std::filesystem::path path) : path_(std::move(path)) {}
 
 Identity::~Identity() {
+  close();
+}
+
+void Identity::close() noexcept {
   if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
 }
 
 bool Identity::lock() {
   if (!name_.empty()) return true;
-  check_place(std::filesystem::absolute(path_).parent_path());
+  try {
+    return open_and_lock();
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+bool Identity::open_and_lock() {
+  check_place(path_.has_parent_path() ? path_.parent_path() : ".");
   for (;;) {
     constexpr mode_t owner_only = 0600;
-    const int descriptor = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, owner_only);
-    if (descriptor < 0) fail(path_, "it cannot be opened", errno);
-    descriptor_ = descriptor;
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && still_at_path()) {
+    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, owner_only);
+    if (descriptor_ < 0) fail(path_, "it cannot be opened", errno);
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 && still_at_path()) {
       check_place(path_);
       read();
       return true;
     }
     const int error = errno;
-    ::close(descriptor);
-    descriptor_ = -1;
+    close();
     if (error == EWOULDBLOCK) return false;
     if (error != 0 && error != EINTR && error != ENOENT) fail(path_, "it cannot be locked", error);
   }
@@ -137,8 +153,7 @@ bool Identity::still_at_path() const {
 }
 
 void Identity::read() {
-  constexpr std::size_t more_than_any = 2 * text_size;
-  std::array<char, more_than_any> buffer{};
+  std::array<char, most_size + 1> buffer{};
   const ssize_t length = ::pread(descriptor_, buffer.data(), buffer.size(), 0);
   if (length < 0) fail(path_, "it cannot be read", errno);
   IdentityText found;

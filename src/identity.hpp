@@ -23,7 +23,8 @@ struct IdentityText {
   // Always of one size, so that it is written in place, in one write.
   std::string text() const;
 
-  // Of a text that was written in part, or in the first form, only the name; of an empty one nothing.
+  // Of a text that was written in part, or in the first form, only the name; of an empty one, or of
+  // the zeros that a loss of power leaves, nothing.
   // Errors: `corrupt_record` for a text of another kind.
   static IdentityText parse(std::string_view text);
 };
@@ -56,8 +57,10 @@ class Identity {
   const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
+  bool open_and_lock();
   bool still_at_path() const;
   void read();
+  void close() noexcept;
 
   std::filesystem::path path_;
   int descriptor_ = -1;

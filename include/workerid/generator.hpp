@@ -31,7 +31,8 @@ struct Assignment {
 /// that renew themselves (`lease`).
 ///
 /// Owns one thread for all its leases, from the first one on, and one for `Options::on_event` if it
-/// is set. Shares the store with whoever else has it. Leases may outlive it. Thread-safe; made
+/// is set. Shares the store with whoever else has it. Leases may outlive it, and keep its identity
+/// file locked. Thread-safe; made
 /// before fork(2) it serves the parent only (`invalid_argument` in the child: make another there).
 class Generator {
  public:
@@ -46,7 +47,9 @@ class Generator {
   ~Generator();
 
   /// Gets a worker ID for the lease time. The caller renews it in time and must itself stop using it
-  /// when the lease time, counted from before this call, is over; `lease()` does both.
+  /// when the lease time, counted from before this call, is over; `lease()` does both. An ID that has
+  /// the name of `Options::identity_file` is renewed and used only while this Generator lives: the
+  /// file is locked that long, and then the next process takes the ID over.
   /// Waits up to `wait` (0 or more) while the store is unavailable or no ID is free; at once, if none
   /// can come free by then, it fails.
   /// Errors: `no_available_id` with the time of the next (G9); `configuration_mismatch` (G12);
@@ -56,14 +59,15 @@ class Generator {
   Assignment get_id(std::chrono::milliseconds wait = default_wait);
 
   /// Extends the lease by the lease time, counted from before this call. Never revives one that has
-  /// ended; of its own leases this Generator knows it, and asks nobody. A lease of this Generator that still runs is registered anew if the store forgot it (G7).
+  /// ended: this Generator remembers when its own leases ended, and does not ask the store about
+  /// those. One that still runs is registered anew if the store forgot it (G7).
   /// Errors: `token_expired`, `token_mismatch`, `not_assigned`, `invalid_worker_id`, `invalid_token`
   /// (empty), `holding_back` for a lease that this Generator did not get (G7), and those of every
   /// `Store` verb. Blocks for one attempt, for two where the store forgot the lease.
   void renew(WorkerId worker_id, const Token& token);
 
-  /// Gives the ID back; stop using it before. Repeating a successful release is no error. An ID that was
-  /// taken over comes free no sooner than it would have without (`Options::takeover`).
+  /// Gives the ID back; stop using it before. Repeating a successful release is no error. An ID that
+  /// was taken over comes free no sooner than it would have without (`Options::takeover`).
   /// Errors: as `renew`. Blocks for one attempt.
   void release(WorkerId worker_id, const Token& token);
 

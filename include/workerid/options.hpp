@@ -83,14 +83,14 @@ struct Options {
   /// Says that the process which last had `instance` is certainly gone (a StatefulSet guarantees
   /// it), so that its ID may be resumed at once, even if its lease still runs. What is meant is the
   /// lease that the store has when the acquisition begins: a later one is left alone. A false claim
-  /// gives one ID to the two processes of the name; to nobody else, who must wait for it as long as
-  /// without, whatever the two do. Prefer `identity_file`, which needs no claim. Needs `instance`.
+  /// gives one ID to the two processes of the name. Anybody else waits for that ID as long as without
+  /// the claim. Prefer `identity_file`, which needs no claim. Needs `instance`.
   bool takeover = false;
 
-  /// A small file on a local disk, made where missing and locked as long as this process lives. Whoever
-  /// gets the lock knows that the former process is gone and resumes its ID at once: a crash loop
-  /// uses up no IDs. After a reboot, or in a copy, the former ID is a wish, as with `instance`. Not to
-  /// be shared by processes that run at the same time.
+  /// A small file on a local disk, made where missing and locked as long as the Generator or a
+  /// Lease of it lives. Whoever gets the lock knows that the former process is gone and resumes its
+  /// ID at once: a crash loop uses up no IDs. After a reboot, or in a copy, the former ID is a wish,
+  /// as with `instance`. Not to be shared by processes that run at the same time.
   std::filesystem::path identity_file = {};
 
   /// Says that nobody holds an ID of this cluster where the store does not know it: it is used for

@@ -364,6 +364,28 @@ TEST_F(IdentityTest, IsLockedAsLongAsItsGeneratorLives) {
   EXPECT_EQ(second.get_id(0ms).worker_id, held.worker_id);
 }
 
+TEST_F(IdentityTest, IsLockedAsLongAsALeaseOfItsGeneratorLives) {
+  std::optional<Generator> first(generator(options()));
+  std::optional<Lease> lease(first->lease());
+  first.reset();
+  Generator second = generator(options());
+  EXPECT_EQ(code_of([&] { static_cast<void>(second.lease(0ms)); }), ErrorCode::denied);
+  EXPECT_TRUE(lease->held());
+  lease.reset();
+  EXPECT_NO_THROW(static_cast<void>(second.lease(0ms)));
+}
+
+TEST_F(IdentityTest, AFileThatWasRefusedMayBePutRight) {
+  write("");
+  const std::filesystem::path link = directory.path() / "link";
+  std::filesystem::create_hard_link(file, link);
+  Generator test = generator(options());
+  EXPECT_EQ(code_of([&] { static_cast<void>(test.get_id(0ms)); }), ErrorCode::unsupported_server);
+  EXPECT_EQ(test.identity_descriptor(), -1);
+  std::filesystem::remove(link);
+  EXPECT_NO_THROW(static_cast<void>(test.get_id(0ms)));
+}
+
 TEST_F(IdentityTest, WaitsForAProcessThatIsEnding) {
   std::optional<Generator> first(generator(options()));
   static_cast<void>(first->get_id());
@@ -491,9 +513,12 @@ TEST_F(IdentityTest, ATornFileIsAWish) {
 }
 
 TEST_F(IdentityTest, AFileOfAnotherKindIsLeftAsItIs) {
-  for (const std::string content :
-       {"precious\n", "workerid identity 1\n", "workerid identity 1\nshort\ninode 1\n"}) {
-    std::ofstream(file) << content;
+  const std::string zeros(4, '\0');
+  for (const std::string& content :
+       {std::string{"precious\n"}, std::string{"workerid identity 1\n"},
+        std::string{"workerid identity 1\nshort\ninode 1\n"}, zeros + "data",
+        "work" + zeros + "data", std::string(10'000, '\0')}) {
+    write(content);
     EXPECT_EQ(code_of([&] { static_cast<void>(generator(options()).get_id()); }),
               ErrorCode::corrupt_record);
     std::string present(content.size() + 1, '\0');
