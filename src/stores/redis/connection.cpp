@@ -77,6 +77,14 @@ Error not_redis(const std::string& server, const std::string& why) {
                    "; if it speaks TLS on this port, use rediss://");
 }
 
+// Whether a server that answered this to INFO, without a role, answers so for good.
+bool never_tells(const RedisReply& reply) {
+  const auto* error = std::get_if<RedisReply::ServerError>(&reply.value);
+  if (!error) return true;
+  const ErrorCode code = server_error({}, error->text).error_code();
+  return code == ErrorCode::denied || code == ErrorCode::unsupported_server;
+}
+
 }  // namespace
 
 Connection::Connection(const RedisUrl& url, const TlsContext* tls, Deadline deadline) try
@@ -187,7 +195,7 @@ std::vector<std::variant<RedisReply, Error>> Connection::change_all(
   const auto* reply = std::get_if<RedisReply>(&answers.front());
   const auto* info = reply ? std::get_if<std::string>(&reply->value) : nullptr;
   const std::string role{info ? value_of(*info, "role") : std::string_view{}};
-  to_master_ = reply != nullptr && (role.empty() || role == "master");
+  to_master_ = role == "master" || (reply && role.empty() && never_tells(*reply));
   answers.erase(answers.begin());
   if (role.empty() || to_master_) return answers;
   for (auto& answer : answers) {
