@@ -135,7 +135,8 @@
 #define TAKES_LATE false
 #endif
 
-/* Which records a restoration of that epoch may replace. */
+/* R2: which records a restoration of that epoch may replace. Formerly whoever wrote the record first
+   in this incarnation kept it, and held renewals counted. */
 #ifdef M_TAKE_CONFIRMED
 #define MAY_REPLACE(its_epoch) true
 #elif defined(M_FORMER_R2) || defined(M_FIRST_RESTORATION_KEEPS)
@@ -143,12 +144,14 @@
 #else
 #define MAY_REPLACE(its_epoch) (written != GRANTED && epoch < (its_epoch))
 #endif
+/* Whether a held renewal makes the record one of this incarnation, as a grant does. */
 #if defined(M_FORMER_R2) || defined(M_HELD_COUNTS_AS_WRITTEN)
 #define HELD_WRITES true
 #else
 #define HELD_WRITES false
 #endif
-/* After a crash, of which records a strict renewal is believed. */
+/* R3: after a crash, of which records a strict renewal is believed. A restoration proves nothing: it
+   may have been under way since before an earlier crash, and its sender has lapsed. */
 #ifdef M_STRICT_AFTER_LOSS
 #define STRICT_BELIEVED true
 #elif defined(M_STRICT_AFTER_RESTORATION)
@@ -156,24 +159,27 @@
 #else
 #define STRICT_BELIEVED (written == GRANTED)
 #endif
+/* R5: the record is of a former incarnation, and grants after it may have been forgotten. */
 #ifdef M_REPEAT_FORMER_RANGE
 #define FORMER false
 #else
 #define FORMER (crashes > 0 && written == 0)
 #endif
+/* R6: the record is of an earlier grant than the holder's. */
 #ifdef M_RENEW_OLDER_GRANT
 #define OLDER_GRANT false
 #else
 #define OLDER_GRANT (CRASHES > 0 && q_epoch[i] > epoch)
 #endif
 
-/* Whether an acquisition with this token names the record's as gone. */
+/* R7: whether an acquisition with this token names the record's as gone. */
 #ifdef M_TAKEOVER_NAMES_NOTHING
 #define NAMES(token, gone) (client_of(token) == client_of(gone) || COPIED)
 #else
 #define NAMES(token, gone) (USED_BEFORE(token, gone) || (COPIED && gone == 1))
 #endif
 #define USED_BEFORE(token, gone) (client_of(token) == client_of(gone) && gone < token)
+/* R8: for how long nobody else is granted the ID. */
 #ifdef M_TAKEOVER_WITHOUT_FLOOR
 #define FLOOR_OF_TAKEOVER 0
 #else
