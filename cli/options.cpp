@@ -97,7 +97,7 @@ void add_lease_options(CLI::App& command, LeaseOptions& lease) {
   add_parsed(command, "--instance", options.instance, parse_text, "NAME",
              "A stable name that gets its former ID back, when nobody holds it");
   command.add_flag("--takeover", options.takeover,
-                   "The process that last had --instance is certainly gone: resume its ID at once");
+                   "The process that has --instance now is certainly gone: resume its ID at once");
   command.add_flag(
       "--fresh", options.fresh,
       "Nobody holds an ID of the cluster if the store does not know it: do not hold back");

@@ -269,8 +269,8 @@ Command add_run(CLI::App& tool, Invocation& invocation) {
   add_lease_options(*parser, options->lease);
   add_parsed(
       *parser, "--identity-file", options->lease.options.identity_file, parse_text, "FILE",
-      "A file of this process alone: who locks it gets its former ID back at once, so that a "
-      "crash loop uses up no IDs");
+      "A file of this process alone: the next process that locks it gets the former ID back at "
+      "once, so that a crash loop uses up no IDs");
   add_parsed(*parser, "--grace", options->grace, parse_duration, "TIME",
              "From SIGTERM to SIGKILL when the lease ends; a quarter of --lease at the most "
              "(default: 10s)");

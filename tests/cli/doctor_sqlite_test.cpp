@@ -142,6 +142,22 @@ TEST_F(DoctorOfSqlite, FindsANetworkFileSystem) {
   expect_finding(report_on({{"STRANGE_KIND", "0x01021994"}}), "note", "file system", {"tmpfs"});
 }
 
+// Its lock would not be seen by another machine, whose process might be the former one.
+TEST_F(DoctorOfSqlite, AnIdentityFileOnANetworkFileSystemIsRefusedLikeTheStoresFile) {
+  const fs::path identity = directory.path() / "identity";
+  for (const std::string kind : {"0x6969", "0x61636673", "0xa501fcf5"}) {
+    const Environment file_system{{"STRANGE_KIND", kind},
+                                  {"LD_PRELOAD", WORKERID_STRANGE_FILE_SYSTEM},
+                                  {"ASAN_OPTIONS", "verify_asan_link_order=0"}};
+    const Result refused =
+        Tool{"memory:"}({"run", "--identity-file", identity, "--", "true"}, file_system);
+    EXPECT_EQ(refused.status.code, 93) << refused.errors;
+    EXPECT_NE(refused.errors.find("use a local file system"), std::string::npos) << refused.errors;
+    EXPECT_FALSE(fs::exists(identity)) << "it is not made there";
+    EXPECT_EQ(tool({"get"}, file_system).status.code, 93);
+  }
+}
+
 TEST_F(DoctorOfSqlite, FindsASecondNameAndSaysWhereALinkLeads) {
   take(1);
   fs::create_hard_link(path, directory.path() / "other.db");
