@@ -18,6 +18,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -195,13 +196,20 @@ TEST(Torture, AStoreThatStaysAwayIsAViolation) {
   }
 }
 
-// The processes that torture has started by now.
+// The processes that torture has started by now. It kills some at any moment: what ended between the
+// list and the look is left out.
 std::vector<std::unique_ptr<Watched>> children_of(pid_t pid) {
   const std::string number = std::to_string(pid);
   std::vector<std::unique_ptr<Watched>> children;
   const std::string list = read_file("/proc/" + number + "/task/" + number + "/children");
   std::istringstream pids(list);
-  for (pid_t child = 0; pids >> child;) children.push_back(std::make_unique<Watched>(child));
+  for (pid_t child = 0; pids >> child;) {
+    try {
+      children.push_back(std::make_unique<Watched>(child));
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::no_such_process) throw;
+    }
+  }
   return children;
 }
 
