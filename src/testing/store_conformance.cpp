@@ -155,6 +155,14 @@ class Pool {
                                  timeout);
   }
 
+  // Has a witness say that the store lost what it granted after `holding`; returns the epoch that it saw.
+  std::uint64_t go_back(const Holding& holding) {
+    AcquireRequest witness = request();
+    witness.seen_epoch = holding.grant.epoch + 1'000'000'000;
+    refused("an acquisition by a witness", ErrorCode::holding_back, [&] { acquire(witness); });
+    return witness.seen_epoch;
+  }
+
   // What a holder has whose lease the store lost.
   Holding lost(WorkerId worker_id) const {
     const std::int64_t wall_ms = client().moment.wall.time_since_epoch().count();
@@ -1359,9 +1367,7 @@ void restored_ids_are_passed_over(const StoreSubject& subject) {
 void repetition_after_a_loss_is_a_new_grant(const StoreSubject& subject) {
   Pool pool(subject, short_lived(subject, 1, 3, milliseconds{0}));
   const Holding holding = pool.hold();
-  AcquireRequest witness = pool.request();
-  witness.seen_epoch = holding.grant.epoch + 1'000'000'000;
-  refused("an acquisition by a witness", ErrorCode::holding_back, [&] { pool.acquire(witness); });
+  pool.go_back(holding);
   pool.outlast(subject.lease_time);
   const Grant repeated = pool.acquire(holding.request);
   demand_equal("the worker ID", repeated.worker_id, holding.grant.worker_id);
@@ -1394,13 +1400,11 @@ void later_grant_is_restored(const StoreSubject& subject) {
   demand_same(pool.renew(later, Renewal::held), later.grant);
 }
 
-// Who does not know whether its own validity runs may have lapsed long ago.
+// A holder that does not know whether its validity still runs may have lapsed long ago.
 void strict_renewal_after_a_loss_is_refused(const StoreSubject& subject) {
   Pool pool(subject, short_lived(subject, 1, 3, milliseconds{0}));
   const Holding holding = pool.hold();
-  AcquireRequest witness = pool.request();
-  witness.seen_epoch = holding.grant.epoch + 1'000'000'000;
-  refused("an acquisition by a witness", ErrorCode::holding_back, [&] { pool.acquire(witness); });
+  pool.go_back(holding);
   pool.outlast(subject.lease_time);
   pool.renew(holding, Renewal::held);
   leaves_alone(pool, holding.grant.worker_id, [&] {
@@ -1448,12 +1452,10 @@ void witness_shows_that_a_store_went_back(const StoreSubject& subject) {
   AcquireRequest request = pool.request();
   request.seen_epoch = holding.grant.epoch;
   pool.acquire(request);
-  request = pool.request();
-  request.seen_epoch = holding.grant.epoch + 1'000'000'000;
-  refused("an acquisition by a witness", ErrorCode::holding_back, [&] { pool.acquire(request); });
+  const std::uint64_t seen = pool.go_back(holding);
   refused("an acquisition after it", ErrorCode::holding_back, [&] { pool.hold(); });
   demand_same(pool.renew(holding, Renewal::held), holding.grant);
-  demand(pool.view().last_epoch > request.seen_epoch, "a seen epoch may be granted again");  // G4
+  demand(pool.view().last_epoch > seen, "a seen epoch may be granted again");  // G4
 }
 
 // ---- Administration, which a store may leave out ---------------------------------------------------
