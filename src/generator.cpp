@@ -316,6 +316,7 @@ GeneratorCore::Claim GeneratorCore::claim_name() {
 }
 
 AcquireRequest GeneratorCore::request_for(const Claim& claim) {
+  const std::lock_guard lock(mutex_);
   AcquireRequest request{.cluster = cluster_,
                          .configuration = configuration_,
                          .token = Token::random(),
@@ -323,15 +324,10 @@ AcquireRequest GeneratorCore::request_for(const Claim& claim) {
                          .takeover = {},
                          .owner = owner_,
                          .fresh = options_.fresh,
-                         .seen_epoch = 0,
+                         .seen_epoch = seen_epoch_,
                          .client = {}};
-  {
-    const std::lock_guard lock(mutex_);
-    request.seen_epoch = seen_epoch_;
-  }
   if (!claim) return request;
   request.instance = options_.instance;
-  const std::lock_guard lock(mutex_);
   if (!identity_->name().empty()) {
     request.instance += (request.instance.empty() ? "" : "/") + identity_->name();
     request.takeover.tokens = identity_->add(request.token);

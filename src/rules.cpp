@@ -221,8 +221,8 @@ void refuse_ended(const Record& record, const std::string& cluster, const StoreT
                   std::to_string((time.now - record.lease_end).count()) + " ms ago");
 }
 
-// Who does not know whether its own validity runs may have lapsed long ago, and others have had the ID
-// in what was lost (R3).
+// A holder that does not know whether its validity still runs may have lapsed long ago, and others may
+// have had the ID in what was lost (R3).
 void refuse_of_former_incarnation(const Record& record, const Cluster& cluster,
                                   const std::string& name) {
   if (granted_in_this_incarnation(record, cluster)) return;

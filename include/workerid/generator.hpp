@@ -32,8 +32,8 @@ struct Assignment {
 ///
 /// Owns one thread for all its leases, from the first one on, and one for `Options::on_event` if it
 /// is set. Shares the store with whoever else has it. Leases may outlive it, and keep its identity
-/// file locked. Thread-safe; made
-/// before fork(2) it serves the parent only (`invalid_argument` in the child: make another there).
+/// file locked. Thread-safe; made before fork(2) it serves the parent only (`invalid_argument` in the
+/// child: make another there).
 class Generator {
  public:
   /// How long `get_id` and `lease` wait by default for an ID that is about to come free.
