@@ -3,6 +3,7 @@
 // The SQLite store among processes that are killed, stopped or in the way, on files that vanish and
 // on disks that fill up.
 #include "support/forked_process.hpp"
+#include "support/process.hpp"
 #include "support/sqlite_store_test.hpp"
 
 #include <array>
@@ -95,8 +96,16 @@ TEST_F(SqliteFaults, KilledAtAnyMomentLosesNoGrantAndCorruptsNothing) {
 
   std::size_t checked = 0;
   for (int round = 0; round < rounds; ++round) {
+    for (int number = 0; number < 3; ++number) std::filesystem::remove(notes(number));
     {
       const auto processes = start(3, work);
+      // Every second time not before one holds an ID: on a busy machine all might be killed before
+      // they began.
+      const auto limit = std::chrono::steady_clock::now() + 60s;
+      while (round % 2 == 0 && read_file(notes(0)).empty()) {
+        ASSERT_LT(std::chrono::steady_clock::now(), limit) << "the first process got no ID";
+        std::this_thread::yield();
+      }
       std::this_thread::sleep_for(std::chrono::microseconds{random() % 60'000});
       for (const auto& process : processes) process->signal(SIGKILL);
       for (const auto& process : processes) EXPECT_EQ(process->wait(), (ExitStatus{0, SIGKILL}));

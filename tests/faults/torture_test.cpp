@@ -16,10 +16,12 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace workerid::tests {
@@ -55,6 +57,19 @@ json expect_clean(std::vector<std::string> options, const std::string& store = "
   return found;
 }
 
+// When a fault strikes is drawn, so not every run meets everything: another is drawn until all of
+// these counts were seen, each as GROUP/KEY of the report.
+void expect_met(const std::vector<std::string>& options,
+                std::set<std::pair<std::string, std::string>> wanted) {
+  for (int run = 0; run < 5 && !wanted.empty(); ++run) {
+    const json found = expect_clean(options);
+    std::erase_if(wanted, [&found](const auto& count) {
+      return found.at(count.first).contains(count.second);
+    });
+  }
+  for (const auto& [group, key] : wanted) ADD_FAILURE() << "never met: " << group << ", " << key;
+}
+
 TEST(Torture, OfProcessesOnAFile) {
   const json found =
       expect_clean({"--server", "sqlite", "--seconds", "10", "--processes", "5", "--ids", "8"});
@@ -62,9 +77,9 @@ TEST(Torture, OfProcessesOnAFile) {
 }
 
 TEST(Torture, OfProcessesThatCompete) {
-  const json found = expect_clean({"--server", "sqlite", "--seconds", "10", "--processes", "6",
-                                   "--ids", "3", "--faults", "kill,stop,leave"});
-  EXPECT_GT(found.at("calls").at("acquire/no_available_id"), 0);
+  expect_met({"--server", "sqlite", "--seconds", "10", "--processes", "6", "--ids", "3", "--faults",
+              "kill,stop,leave"},
+             {{"calls", "acquire/no_available_id"}});
 }
 
 TEST(Torture, OfAServerThatKeepsItsData) {
@@ -72,16 +87,9 @@ TEST(Torture, OfAServerThatKeepsItsData) {
 }
 
 TEST(Torture, OfAServerThatForgets) {  // G7
-  // When a process is killed is drawn, so not every run has a newcomer during a hold-back.
-  bool newcomer_was_held_back = false;
-  for (int run = 0; run < 5 && !newcomer_was_held_back; ++run) {
-    const json found =
-        expect_clean({"--server", "redis", "--server-data", "none", "--seconds", "15",
-                      "--processes", "5", "--ids", "8", "--faults", "kill,stop,restart,wipe"});
-    EXPECT_GT(found.at("events").at("restored"), 0);
-    newcomer_was_held_back = found.at("calls").contains("acquire/holding_back");
-  }
-  EXPECT_TRUE(newcomer_was_held_back);
+  expect_met({"--server", "redis", "--server-data", "none", "--seconds", "15", "--processes", "5",
+              "--ids", "8", "--faults", "kill,stop,restart,wipe"},
+             {{"events", "restored"}, {"calls", "acquire/holding_back"}});
 }
 
 TEST(Torture, OfAReplicaThatLacksTheLastGrants) {  // G7
@@ -90,9 +98,9 @@ TEST(Torture, OfAReplicaThatLacksTheLastGrants) {  // G7
 }
 
 TEST(Torture, OfAFileThatIsDeletedAndReplaced) {  // G7
-  const json found = expect_clean({"--server", "sqlite", "--seconds", "20", "--processes", "5",
-                                   "--ids", "8", "--faults", "kill,leave,delete,replace"});
-  EXPECT_GT(found.at("events").at("restored"), 0);
+  expect_met({"--server", "sqlite", "--seconds", "20", "--processes", "5", "--ids", "8", "--faults",
+              "kill,leave,delete,replace"},
+             {{"events", "restored"}});
 }
 
 TEST(Torture, OfAServersClock) {
