@@ -4,8 +4,8 @@
 #pragma once
 
 #include "options.hpp"
+#include "parsed_option.hpp"
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "options.hpp"
 
+#include "parsed_option.hpp"
 #include "values.hpp"
 
 #include <cstdlib>

@@ -5,12 +5,13 @@
 
 #include <workerid/generator.hpp>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace workerid::cli {
 
@@ -53,16 +54,5 @@ void add_common_options(CLI::App& command, CommonOptions& common);
 void add_output_option(CLI::App& command, CommonOptions& common);
 void add_lease_options(CLI::App& command, LeaseOptions& lease);
 void add_assignment_arguments(CLI::App& command, AssignmentArguments& arguments);
-
-/// Adds an option whose value `parse(name, text)` reads.
-template <typename Value, typename Parse>
-CLI::Option* add_parsed(CLI::App& command, const std::string& name, Value& value, Parse parse,
-                        const std::string& type, const std::string& description) {
-  return command
-      .add_option_function<std::string>(
-          name, [&value, parse, name](const std::string& text) { value = parse(name, text); },
-          description)
-      ->type_name(type);
-}
 
 }  // namespace workerid::cli

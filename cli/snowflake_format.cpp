@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "snowflake_format.hpp"
 
-#include "options.hpp"
+#include "parsed_option.hpp"
 #include "values.hpp"
 
 #include <chrono>

@@ -3,9 +3,10 @@
 // How IDs are laid out and written; `snowflake` and `decode` have these options.
 #pragma once
 
+#include "options.hpp"
+
 #include <workerid/snowflake.hpp>
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
