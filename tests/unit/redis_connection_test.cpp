@@ -3,10 +3,12 @@
 // The connection against a server that misbehaves in every way, each with its exact error.
 #include "redis_peer.hpp"
 #include "stores/redis/connection_pool.hpp"
+#include "support/certificate_authority.hpp"
 #include "support/expect_error.hpp"
 #include "support/redis_server.hpp"
 #include "support/temporary_directory.hpp"
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -294,10 +296,70 @@ TEST(RedisConnection, GarbageIsNotRedis) {
   }
 }
 
-// Nothing is made room for before it comes.
+// Nothing is made room for before it comes: neither for one large array nor for many.
 TEST(RedisConnection, AnnouncedArrayWithoutBoundIsRefused) {
   expect_error_naming(
       ErrorCode::unsupported_server, [&] { reply_to("*2147483647\r\n"); }, "too large");
+  std::string nested;
+  for (int depth = 0; depth < 5; ++depth) nested += "*1000000\r\n";
+  expect_error_naming(
+      ErrorCode::unsupported_server, [&] { reply_to(nested); }, "too large");
+}
+
+TEST(RedisConnection, AnswerWithoutEndIsRefused) {
+  const std::string long_line(70'000, 'A');
+  for (const std::string beginning : {"+", "-", ":", "$", "*", "*2\r\n:1\r\n+"}) {
+    SCOPED_TRACE(beginning);
+    expect_error_naming(
+        ErrorCode::unsupported_server, [&] { reply_to(beginning + long_line + "\r\n"); }, "no end");
+  }
+  const std::string text(70'000, '\0');
+  EXPECT_EQ(reply_to("$" + bulk(text)), RedisReply{text});
+}
+
+// G10: what is not there by the deadline is not waited for, however much comes.
+TEST(RedisConnection, NothingIsMovedAfterTheDeadline) {
+  ScriptedServer server([&](Peer& peer, int) {
+    peer.send(pong);
+    peer.wait_until_closed();
+  });
+  detail::redis::Socket socket(parse_redis_url(server.url()),
+                               detail::redis::deadline_after(patience));
+  std::array<char, 16> buffer{};
+  const auto read = [&] { return socket.receive(buffer.data(), buffer.size()); };
+  const auto write = [&] { return socket.send(pong); };
+  socket.complete(detail::redis::deadline_after(patience), read);
+  const auto past = std::chrono::steady_clock::now();
+  EXPECT_THROW(socket.complete(past, write), detail::redis::ConnectionFailure);
+  EXPECT_THROW(socket.complete(past, read), detail::redis::ConnectionFailure);
+  EXPECT_EQ(socket.bytes_sent(), 0U);
+}
+
+// G10: a server that sends and sends, faster than its answer is read.
+TEST(RedisConnection, AFloodEndsByTheDeadline) {
+  CertificateAuthority authority;
+  authority.sign("server", "IP:127.0.0.1");
+  std::string some;
+  while (some.size() < (std::size_t{1} << 20U)) some += "$50\r\n" + std::string(50, 'x') + "\r\n";
+  for (const bool with_tls : {false, true}) {
+    SCOPED_TRACE(with_tls ? "TLS" : "plain");
+    ScriptedServer server([&](Peer& peer, int) {
+      if (with_tls) peer.shake_hands(authority.file("server.pem"), authority.file("server.key"));
+      peer.answer(pong);
+      peer.answer("+OK\r\n");
+      peer.read_command();
+      peer.send("*1000000\r\n");
+      while (peer.send(some)) continue;
+    });
+    const std::string place = "127.0.0.1:" + std::to_string(server.port());
+    ConnectionPool pool(parse_redis_url(
+        with_tls ? "rediss://" + place + "?ca=" + authority.file("ca.pem") : "redis://" + place));
+    EXPECT_EQ(command(pool, {"GET"}), RedisReply{std::string{"OK"}});
+    const auto begin = std::chrono::steady_clock::now();
+    expect_error_naming(
+        ErrorCode::outcome_unknown, [&] { command(pool, {"GET"}, 20ms); }, "in time");
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, patience);
+  }
 }
 
 TEST(RedisConnection, AlertOfATlsPortIsExplained) {

@@ -2,7 +2,10 @@
 #include "redis_peer.hpp"
 
 #include <cerrno>
+#include <csignal>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <stdexcept>
 #include <sys/socket.h>
 #include <system_error>
 #include <unistd.h>
@@ -10,8 +13,26 @@
 
 namespace workerid::tests {
 
+Peer::Peer(int descriptor) : descriptor_(descriptor), tls_(nullptr, &::SSL_free) {}
+
 Peer::~Peer() {
   ::close(descriptor_);
+}
+
+void Peer::shake_hands(const std::string& certificate_file, const std::string& key_file) {
+  sigset_t broken_pipe;  // OpenSSL writes with write(2).
+  ::sigemptyset(&broken_pipe);
+  ::sigaddset(&broken_pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+  const std::unique_ptr<SSL_CTX, decltype(&::SSL_CTX_free)> context{
+      ::SSL_CTX_new(::TLS_server_method()), &::SSL_CTX_free};
+  if (::SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1 ||
+      ::SSL_CTX_use_PrivateKey_file(context.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    throw std::runtime_error("the certificate or its key cannot be used");
+  }
+  tls_.reset(::SSL_new(context.get()));
+  ::SSL_set_fd(tls_.get(), descriptor_);
+  ::SSL_accept(tls_.get());
 }
 
 std::vector<std::string> Peer::read_command() {
@@ -32,12 +53,16 @@ void Peer::answer(std::string_view reply) {
   if (!read_command().empty()) send(reply);
 }
 
-void Peer::send(std::string_view bytes) const {
+bool Peer::send(std::string_view bytes) const {
   while (!bytes.empty()) {
-    const ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count <= 0) return;
+    constexpr std::size_t most = std::size_t{1} << 20U;
+    const std::string_view some = bytes.substr(0, most);
+    const ssize_t count = tls_ ? ::SSL_write(tls_.get(), some.data(), static_cast<int>(some.size()))
+                               : ::send(descriptor_, some.data(), some.size(), MSG_NOSIGNAL);
+    if (count <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(count));
   }
+  return true;
 }
 
 void Peer::wait_until_closed() {
@@ -55,7 +80,7 @@ std::string Peer::read_line() {
 }
 
 bool Peer::read_byte(char& byte) const {
-  return ::recv(descriptor_, &byte, 1, 0) == 1;
+  return (tls_ ? ::SSL_read(tls_.get(), &byte, 1) : ::recv(descriptor_, &byte, 1, 0)) == 1;
 }
 
 ScriptedServer::ScriptedServer(std::function<void(Peer&, int)> play)

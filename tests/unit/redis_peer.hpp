@@ -5,20 +5,26 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
+
+struct ssl_st;
 
 namespace workerid::tests {
 
 /// One accepted connection. Every function ends when the client closes.
 class Peer {
  public:
-  explicit Peer(int descriptor) : descriptor_(descriptor) {}
+  explicit Peer(int descriptor);
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
   ~Peer();
+
+  /// Speaks TLS from now on, with this certificate and key.
+  void shake_hands(const std::string& certificate_file, const std::string& key_file);
 
   /// The words of the next command; none if the client closed the connection.
   std::vector<std::string> read_command();
@@ -26,7 +32,8 @@ class Peer {
   /// Reads the next command and answers it.
   void answer(std::string_view reply);
 
-  void send(std::string_view bytes) const;
+  /// False if the client closed the connection.
+  bool send(std::string_view bytes) const;
 
   /// Returns when the client has closed the connection.
   void wait_until_closed();
@@ -36,6 +43,7 @@ class Peer {
   bool read_byte(char& byte) const;
 
   int descriptor_;
+  std::unique_ptr<ssl_st, void (*)(ssl_st*)> tls_;
 };
 
 /// Listens on a loopback port and plays `play` for each connection in turn, the first one with 0.

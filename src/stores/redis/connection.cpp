@@ -12,23 +12,28 @@ namespace workerid::detail::redis {
 
 namespace {
 
-// Far above any answer to us; bounds what a stranger can make this process store.
+// Far above any answer to us; bounds what a stranger can make this process store and look through.
 constexpr std::size_t longest_answer = std::size_t{64} << 20U;
-constexpr std::size_t most_elements = std::size_t{1} << 20U;
+constexpr std::size_t longest_line = std::size_t{64} << 10U;
+constexpr std::size_t most_elements = std::size_t{1} << 20U;  // of all arrays in it
 
 using ReaderDeleter = void (*)(redisReader*);
 
 // hiredis makes room for as many elements as an array announces, before any of them has come; versions
 // before 1.1 know no limit. Those versions differ in the type of the number, too.
-std::unique_ptr<redisReader, ReaderDeleter> bounded_reader() {
+std::unique_ptr<redisReader, ReaderDeleter> bounded_reader(std::size_t& elements_left) {
   std::unique_ptr<redisReader, ReaderDeleter> reader{::redisReaderCreate(), &::redisReaderFree};
   if (!reader) throw std::bad_alloc();
+  reader->privdata = &elements_left;
   static const redisReplyObjectFunctions usual = *reader->fn;
   static redisReplyObjectFunctions bounded = [] {
     redisReplyObjectFunctions functions = usual;
     functions.createArray = [](const redisReadTask* task, auto elements) -> void* {
-      return static_cast<std::size_t>(elements) > most_elements ? nullptr
-                                                                : usual.createArray(task, elements);
+      auto& left = *static_cast<std::size_t*>(task->privdata);
+      const auto count = static_cast<std::size_t>(elements);
+      if (count > left) return nullptr;
+      left -= count;
+      return usual.createArray(task, elements);
     };
     return functions;
   }();
@@ -88,7 +93,7 @@ bool never_tells(const RedisReply& reply) {
 }  // namespace
 
 Connection::Connection(const RedisUrl& url, const TlsContext* tls, Deadline deadline) try
-    : server_(url.description()), socket_(url, deadline), reader_(bounded_reader()) {
+    : server_(url.description()), socket_(url, deadline), reader_(bounded_reader(elements_left_)) {
   if (tls != nullptr) {
     tls_.emplace(*tls, socket_);
     shake_hands(deadline);
@@ -212,7 +217,8 @@ RedisReply Connection::exchange(const std::vector<std::string>& words, Deadline 
   return receive(deadline);
 }
 
-bool Connection::usable() {
+bool Connection::usable(Deadline deadline) {
+  socket_.set_deadline(deadline);
   return reader_->pos == reader_->len && (tls_ ? tls_->silent() : socket_.silent());
 }
 
@@ -241,7 +247,13 @@ Step Connection::send_some(std::string_view bytes) {
 
 RedisReply Connection::receive(Deadline deadline) {
   std::size_t received = 0;
+  elements_left_ = most_elements;
   while (true) {
+    // The reader stands at the beginning of a line, or of what a line announces.
+    const std::string_view unread{reader_->buf + reader_->pos, reader_->len - reader_->pos};
+    const bool endless = unread.size() > longest_line &&
+                         unread.substr(0, longest_line).find('\n') == std::string_view::npos;
+    if (endless || received > longest_answer) throw not_redis(server_, "its answer has no end");
     void* raw = nullptr;
     if (::redisReaderGetReply(reader_.get(), &raw) != REDIS_OK) {
       const bool too_large = reader_->err == REDIS_ERR_OOM;
@@ -251,7 +263,6 @@ RedisReply Connection::receive(Deadline deadline) {
       const std::unique_ptr<void, void (*)(void*)> owned{raw, &::freeReplyObject};
       return converted(*static_cast<const redisReply*>(raw));
     }
-    if (received > longest_answer) throw not_redis(server_, "its answer has no end");
     received += read_some(deadline);
   }
 }

@@ -47,7 +47,7 @@ class Connection {
       std::span<const std::vector<std::string>> commands, Deadline deadline);
 
   /// True if it can serve another command: open as far as one can see, and nothing left unread.
-  bool usable();
+  bool usable(Deadline deadline);
 
  private:
   void shake_hands(Deadline deadline);
@@ -64,6 +64,7 @@ class Connection {
   std::string server_;
   Socket socket_;
   std::optional<TlsSession> tls_;
+  std::size_t elements_left_ = 0;  // in arrays of the answer that is read
   std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
   bool to_master_ = false;  // as far as the server tells
 };

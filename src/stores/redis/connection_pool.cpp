@@ -57,7 +57,7 @@ std::unique_ptr<Connection> ConnectionPool::take(Deadline deadline) {
   // A connection that the server closed meanwhile, by a restart or for idleness, is found out here
   // and not by a lost request.
   while (auto connection = take_idle()) {
-    if (connection->usable()) return connection;
+    if (connection->usable(deadline)) return connection;
   }
   return connect(deadline);
 }

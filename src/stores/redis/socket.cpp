@@ -220,6 +220,7 @@ Socket::~Socket() {
 }
 
 Step Socket::send(std::string_view bytes) {
+  if (steady_clock::now() >= deadline_) return {Step::Outcome::wants_write};
   const ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   if (count < 0) {
     if (is_not_ready(errno)) return {Step::Outcome::wants_write};
@@ -230,6 +231,7 @@ Step Socket::send(std::string_view bytes) {
 }
 
 Step Socket::receive(char* buffer, std::size_t size) const {
+  if (steady_clock::now() >= deadline_) return {Step::Outcome::wants_read};
   const ssize_t count = ::recv(descriptor_, buffer, size, 0);
   if (count < 0) {
     if (is_not_ready(errno)) return {Step::Outcome::wants_read};

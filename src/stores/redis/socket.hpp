@@ -46,7 +46,9 @@ struct Step {
   std::size_t bytes = 0;
 };
 
-/// Owns the descriptor. Use from one thread at a time.
+/// Owns the descriptor. No byte is moved after the deadline, however many still come (G10): not from a
+/// peer that sends without an end, and not inside TLS, which reads as long as there is something.
+/// Use from one thread at a time.
 class Socket {
  public:
   /// Connects to the host or local socket of `url`, each of a host's addresses in turn.
@@ -56,6 +58,9 @@ class Socket {
   Socket& operator=(const Socket&) = delete;
   ~Socket();
 
+  /// When `send` and `receive` cease to move anything.
+  void set_deadline(Deadline deadline) noexcept { deadline_ = deadline; }
+
   /// Move what can be moved at once. Errors: `ConnectionFailure`.
   Step send(std::string_view bytes);
   Step receive(char* buffer, std::size_t size) const;
@@ -64,6 +69,7 @@ class Socket {
   /// Errors: `ConnectionFailure`, also when the deadline has passed.
   template <class Function>
   Step complete(Deadline deadline, Function step) {
+    set_deadline(deadline);
     while (true) {
       const Step result = step();
       if (result.outcome == Step::Outcome::done || result.outcome == Step::Outcome::closed) {
@@ -83,6 +89,7 @@ class Socket {
   void wait(Step::Outcome outcome, Deadline deadline) const;
 
   int descriptor_ = -1;
+  Deadline deadline_ = Deadline::max();
   std::uint64_t bytes_sent_ = 0;
 };
 
