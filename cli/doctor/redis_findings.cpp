@@ -5,9 +5,9 @@
 #include "stores/redis/info.hpp"
 #include "stores/redis/permissions.hpp"
 #include "values.hpp"
+#include "whole_number.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -24,10 +24,7 @@ using std::chrono::seconds;
 // A count, a time or a size; nothing if it is none, or too large to be reckoned with.
 std::optional<std::int64_t> parsed(std::string_view text) {
   constexpr std::int64_t largest = std::int64_t{1} << 60;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = error == std::errc{} && end == text.data() + text.size();
-  return whole && value >= 0 && value <= largest ? std::optional{value} : std::nullopt;
+  return detail::whole_number<std::int64_t>(text, 0, largest);
 }
 
 std::string set(const std::string& setting) {

@@ -8,14 +8,13 @@
 #include "stores/redis/redis_url.hpp"
 #include "stores/redis/sentinel_connection.hpp"
 #include "stores/redis/server_error.hpp"
+#include "whole_number.hpp"
 
 #include <workerid/redis_store.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <sstream>
 #include <thread>
-#include <tuple>
 #include <utility>
 
 namespace workerid::cli {
@@ -36,40 +35,9 @@ const RedisReply::ServerError* error_in(const RedisReply& reply) {
   return std::get_if<RedisReply::ServerError>(&reply.value);
 }
 
-std::optional<std::int64_t> number_in(const RedisReply& reply) {
+std::optional<std::int64_t> number_in(const RedisReply& reply, std::int64_t most) {
   const auto* text = std::get_if<std::string>(&reply.value);
-  if (text == nullptr) return std::nullopt;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  constexpr std::int64_t latest_s = 9'000'000'000;  // in nanoseconds it still fits
-  const bool whole = error == std::errc{} && end == text->data() + text->size();
-  return whole && value >= 0 && value <= latest_s ? std::optional{value} : std::nullopt;
-}
-
-// A number as the answer to CLUSTER SLOTS has it.
-std::int64_t integer_in(const RedisReply& reply) {
-  const auto* value = std::get_if<std::int64_t>(&reply.value);
-  return value == nullptr ? -1 : *value;
-}
-
-// Where the node is that serves a slot, told by CLUSTER SLOTS: an array of [first, last, [host, port, …],
-// …]. The host is empty or "?" where a node does not know its own.
-std::optional<std::pair<std::string, std::uint16_t>> server_of(const RedisReply& slots,
-                                                               std::uint16_t slot) {
-  const auto* ranges = std::get_if<RedisReply::Array>(&slots.value);
-  if (ranges == nullptr) return std::nullopt;
-  for (const RedisReply& each : *ranges) {
-    const auto* range = std::get_if<RedisReply::Array>(&each.value);
-    if (range == nullptr || range->size() < 3) continue;
-    if (slot < integer_in(range->at(0)) || slot > integer_in(range->at(1))) continue;
-    const auto* node = std::get_if<RedisReply::Array>(&range->at(2).value);
-    if (node == nullptr || node->size() < 2) continue;
-    const auto* host = std::get_if<std::string>(&node->at(0).value);
-    const std::int64_t port = integer_in(node->at(1));
-    if (host == nullptr || host->size() < 2 || port < 1 || port > 65'535) continue;
-    return std::pair{*host, static_cast<std::uint16_t>(port)};
-  }
-  return std::nullopt;
+  return text ? detail::whole_number<std::int64_t>(*text, 0, most) : std::nullopt;
 }
 
 // The server that has the cluster's keys, spoken to as the store does; in a Redis Cluster it alone,
@@ -84,12 +52,16 @@ std::shared_ptr<RedisConnection> connection_to(const detail::redis::Deployment& 
     return std::make_shared<ConnectionPool>(deployment.server);
   }
   auto nodes = std::make_shared<ClusterConnection>(deployment);
-  const auto place = server_of(nodes->command({"CLUSTER", "SLOTS"}, call_timeout),
-                               slot_of("{workerid:" + cluster + "}:cluster"));
-  if (!place) return nodes;
-  RedisUrl server = deployment.server;
-  std::tie(server.host, server.port) = *place;
-  return std::make_shared<ConnectionPool>(std::move(server));
+  const std::uint16_t slot = slot_of("{workerid:" + cluster + "}:cluster");
+  for (const SlotRange& range : slot_ranges(nodes->command({"CLUSTER", "SLOTS"}, call_timeout))) {
+    const Endpoint& master = range.nodes.front();
+    if (slot < range.first || slot > range.last || master.host.empty()) continue;
+    RedisUrl server = deployment.server;
+    server.host = master.host;
+    server.port = master.port;
+    return std::make_shared<ConnectionPool>(std::move(server));
+  }
+  return nodes;
 }
 
 class RedisExamination {
@@ -239,8 +211,9 @@ class RedisExamination {
       const Moment received = boottime_clock()->now();
       const auto* parts = std::get_if<RedisReply::Array>(&reply.value);
       if (parts == nullptr || parts->size() != 2) return;  // refused, which try_permissions says
-      const auto whole = number_in(parts->at(0));
-      const auto fraction = number_in(parts->at(1));
+      constexpr std::int64_t latest_s = 9'000'000'000;     // in nanoseconds it still fits
+      const auto whole = number_in(parts->at(0), latest_s);
+      const auto fraction = number_in(parts->at(1), 999'999);
       if (!whole || !fraction) return;
       const microseconds since{*whole * 1'000'000 + *fraction};
       samples_.push_back({sent, received, std::chrono::sys_time<microseconds>{since}});

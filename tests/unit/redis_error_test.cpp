@@ -119,17 +119,54 @@ TEST(RedisErrors, TellWhereAKeyWent) {
   const auto moved = redirection("MOVED 3999 127.0.0.1:6381");
   ASSERT_TRUE(moved);
   EXPECT_TRUE(moved->moved);
-  EXPECT_EQ(moved->host, "127.0.0.1");
-  EXPECT_EQ(moved->port, 6381);
+  EXPECT_EQ(moved->node.host, "127.0.0.1");
+  EXPECT_EQ(moved->node.port, 6381);
   const auto asked = redirection("ASK 3999 2001:db8::7:6381");
   ASSERT_TRUE(asked);
   EXPECT_FALSE(asked->moved);
-  EXPECT_EQ(asked->host, "2001:db8::7");
-  EXPECT_EQ(redirection("MOVED 3999 :6381")->host, "") << "the host that was asked";
-  for (const std::string text : {"MOVED", "MOVED 3999", "MOVED 3999 a:b", "MOVED 3999 a:70000",
-                                 "ASKING 1 a:1", "ERR MOVED 3999 a:1"}) {
+  EXPECT_EQ(asked->node.host, "2001:db8::7");
+  EXPECT_EQ(redirection("MOVED 3999 :6381")->node.host, "") << "the host that was asked";
+  EXPECT_EQ(redirection("MOVED 3999 ?:6381")->node.host, "") << "the same";
+  for (const std::string text :
+       {"MOVED", "MOVED 3999", "MOVED a:1", "MOVED 3999 a:b", "MOVED 3999 a:", "MOVED 3999 a:0",
+        "MOVED 3999 a:-1", "MOVED 3999 a:70000", "MOVED 3999 a:6381x", "MOVED 16384 a:1",
+        "MOVED -1 a:1", "MOVED x a:1", "MOVED 3999 a b:1", "MOVED 3999 a\x1b[2J:1",
+        "MOVED 3999 a\r\n:1", "MOVED 3999 \xe2\x80\xae:1", "ASKING 1 a:1", "ERR MOVED 3999 a:1"}) {
     EXPECT_FALSE(redirection(text)) << text;
   }
+  EXPECT_FALSE(redirection("MOVED 3999 " + std::string(254, 'a') + ":1"));
+}
+
+// A node may be of any make: what makes no sense is left out, and a replica never stands for a master.
+TEST(RedisErrors, SlotsAreReadWithTheirRanges) {
+  using Array = RedisReply::Array;
+  const auto number = [](std::int64_t value) { return RedisReply{value}; };
+  const auto node = [&](const std::string& host, std::int64_t port) {
+    return RedisReply{Array{{host}, number(port), {std::string{"id"}}}};
+  };
+  const auto ranges = [](std::vector<RedisReply> entries) {
+    return detail::redis::slot_ranges(RedisReply{Array{std::move(entries)}});
+  };
+  const auto entry = [&](std::int64_t first, std::int64_t last, const RedisReply& master,
+                         const RedisReply& replica) {
+    return RedisReply{Array{number(first), number(last), master, replica}};
+  };
+  const RedisReply good = node("::1", 7000);
+  const auto read = ranges({entry(0, 16383, good, node("replica.example", 7001))});
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_EQ(read.front().last, 16383);
+  ASSERT_EQ(read.front().nodes.size(), 2U);
+  EXPECT_EQ(read.front().nodes[1].host, "replica.example");
+  EXPECT_EQ(ranges({entry(5, 5, node("?", 7000), good)}).front().nodes[0].host, "");
+  EXPECT_EQ(ranges({entry(5, 5, good, node("a b", 7000))}).front().nodes.size(), 1U);
+  for (const RedisReply& wrong : {node("a\x1b[2J", 7000), node(std::string(254, 'a'), 7000),
+                                  node("a", 0), node("a", -1), node("a", 65'536), number(1)}) {
+    EXPECT_TRUE(ranges({entry(0, 5, wrong, good)}).empty());
+  }
+  for (const auto& [first, last] : {std::pair{-1, 5}, {6, 5}, {0, 16'384}}) {
+    EXPECT_TRUE(ranges({entry(first, last, good, good)}).empty());
+  }
+  EXPECT_TRUE(ranges({entry(0, 16'383, good, good), entry(0, 0, good, good)}).empty()) << "twice";
 }
 
 TEST(RedisErrors, TellAReplica) {

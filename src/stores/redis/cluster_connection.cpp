@@ -2,9 +2,9 @@
 #include "stores/redis/cluster_connection.hpp"
 
 #include "stores/redis/server_error.hpp"
+#include "whole_number.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <set>
 #include <utility>
@@ -15,8 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
-
-constexpr std::int64_t slots = 16384;
 
 // How long one node may keep the others from being asked.
 constexpr milliseconds longest_ask = 1s;
@@ -51,6 +49,14 @@ std::optional<std::uint16_t> slot_of_command(const std::vector<std::string>& wor
   return slot_of(words[3]);
 }
 
+std::optional<Endpoint> node_in(const RedisReply& reply) {
+  const auto* facts = std::get_if<RedisReply::Array>(&reply.value);
+  if (facts == nullptr || facts->size() < 2) return std::nullopt;
+  const auto* host = std::get_if<std::string>(&facts->at(0).value);
+  const auto* port = std::get_if<std::int64_t>(&facts->at(1).value);
+  return port ? told_endpoint(host ? *host : "", *port) : std::nullopt;
+}
+
 }  // namespace
 
 // CRC-16/XMODEM, as the Redis Cluster specification has it.
@@ -67,12 +73,36 @@ std::uint16_t slot_of(std::string_view key) {
       crc = ((crc & 0x8000U) != 0 ? (crc << 1U) ^ 0x1021U : crc << 1U) & 0xffffU;
     }
   }
-  return static_cast<std::uint16_t>(crc % slots);
+  return static_cast<std::uint16_t>(crc % hash_slots);
+}
+
+// An entry: the first slot, the last, the master, its replicas; each of these: host, port, and more.
+std::vector<SlotRange> slot_ranges(const RedisReply& slots) {
+  const auto* entries = std::get_if<RedisReply::Array>(&slots.value);
+  std::vector<SlotRange> ranges;
+  std::int64_t left = hash_slots;  // no slot is served twice
+  for (const RedisReply& entry : entries ? *entries : RedisReply::Array{}) {
+    const auto* parts = std::get_if<RedisReply::Array>(&entry.value);
+    if (parts == nullptr || parts->size() < 3) continue;
+    const auto* first = std::get_if<std::int64_t>(&parts->at(0).value);
+    const auto* last = std::get_if<std::int64_t>(&parts->at(1).value);
+    if (!first || !last || *first < 0 || *last < *first || *last >= hash_slots) continue;
+    left -= *last - *first + 1;
+    if (left < 0) return {};
+    SlotRange range{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last), {}};
+    for (std::size_t index = 2; index < parts->size(); ++index) {
+      const auto node = node_in(parts->at(index));
+      if (node) range.nodes.push_back(*node);
+      if (!node && index == 2) break;  // A replica is no master.
+    }
+    if (!range.nodes.empty()) ranges.push_back(std::move(range));
+  }
+  return ranges;
 }
 
 ClusterConnection::ClusterConnection(Deployment deployment)
-    : deployment_(std::move(deployment)), masters_(slots) {
-  for (const RedisUrl& url : deployment_.ask) node_at(url.host, url.port);
+    : deployment_(std::move(deployment)), masters_(hash_slots) {
+  for (const RedisUrl& url : deployment_.ask) node_at({url.host, url.port}, "");
 }
 
 Answers ClusterConnection::send(std::span<const Words> commands, Purpose purpose,
@@ -148,8 +178,7 @@ Answers ClusterConnection::serve(std::uint16_t slot, const std::vector<Words>& c
       if (std::any_of(answers.begin(), answers.end(), casts_doubt)) doubt();
       return answers;
     }
-    const Node other =
-        node_at(redirected->host.empty() ? node->url().host : redirected->host, redirected->port);
+    const Node other = node_at(redirected->node, node->url().host);
     if (redirected->moved) {
       serve_slots(slot, slot, other);
       doubt();
@@ -174,11 +203,9 @@ RedisReply ClusterConnection::scan(Words words, Deadline deadline) {
   }
   std::string& cursor = words.at(1);
   const std::size_t colon = cursor.find(':');
-  std::size_t place = 0;
-  if (colon != std::string::npos) {
-    std::from_chars(cursor.data(), cursor.data() + colon, place);
-    cursor = cursor.substr(colon + 1);
-  }
+  const std::string named = colon == std::string::npos ? "0" : cursor.substr(0, colon);
+  std::size_t place = whole_number<std::size_t>(named, 0, masters.size()).value_or(masters.size());
+  cursor = cursor.substr(colon == std::string::npos ? 0 : colon + 1);
   if (place >= masters.size()) {
     throw Error(ErrorCode::unavailable, description() + ": the nodes changed; begin again");
   }
@@ -234,42 +261,18 @@ void ClusterConnection::look_up(Deadline deadline) {
   throw refusals.error(description() + ": no node tells the slots");
 }
 
-// An entry: the first slot, the last, the master, its replicas.
-bool ClusterConnection::learn_from(const ConnectionPool& asked, const RedisReply& slots_reply) {
-  const auto* entries = std::get_if<RedisReply::Array>(&slots_reply.value);
+bool ClusterConnection::learn_from(const ConnectionPool& asked, const RedisReply& slots) {
   std::set<Node> known;
-  for (const RedisReply& entry : entries ? *entries : RedisReply::Array{}) {
-    const auto* parts = std::get_if<RedisReply::Array>(&entry.value);
-    if (parts == nullptr || parts->size() < 3) continue;
-    const auto* first = std::get_if<std::int64_t>(&parts->at(0).value);
-    const auto* last = std::get_if<std::int64_t>(&parts->at(1).value);
-    if (!first || !last || *first < 0 || *last < *first || *last >= slots) continue;
-    for (std::size_t index = 2; index < parts->size(); ++index) {
-      const Node node = node_in(parts->at(index), asked);
-      if (!node) continue;
-      known.insert(node);
-      if (index != 2) continue;
-      serve_slots(static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last), node);
-    }
+  for (const SlotRange& range : slot_ranges(slots)) {
+    for (const Endpoint& endpoint : range.nodes) known.insert(node_at(endpoint, asked.url().host));
+    serve_slots(range.first, range.last, node_at(range.nodes.front(), asked.url().host));
   }
   if (known.empty()) return false;
-  for (const RedisUrl& url : deployment_.ask) known.insert(node_at(url.host, url.port));
+  for (const RedisUrl& url : deployment_.ask) known.insert(node_at({url.host, url.port}, ""));
   const std::lock_guard lock(mutex_);
   std::erase_if(nodes_, [&](const auto& entry) { return !known.contains(entry.second); });
   doubtful_ = false;
   return true;
-}
-
-// Host, port, and more. One that does not know its own host means the one by which it was asked.
-ClusterConnection::Node ClusterConnection::node_in(const RedisReply& reply,
-                                                   const ConnectionPool& asked) {
-  const auto* facts = std::get_if<RedisReply::Array>(&reply.value);
-  if (facts == nullptr || facts->size() < 2) return nullptr;
-  const auto* host = std::get_if<std::string>(&facts->at(0).value);
-  const auto* port = std::get_if<std::int64_t>(&facts->at(1).value);
-  if (!port || *port < 1 || *port > std::numeric_limits<std::uint16_t>::max()) return nullptr;
-  const bool unknown = host == nullptr || host->empty() || *host == "?";
-  return node_at(unknown ? asked.url().host : *host, static_cast<std::uint16_t>(*port));
 }
 
 void ClusterConnection::serve_slots(std::uint16_t first, std::uint16_t last, const Node& node) {
@@ -277,10 +280,12 @@ void ClusterConnection::serve_slots(std::uint16_t first, std::uint16_t last, con
   std::fill(masters_.begin() + first, masters_.begin() + last + 1, node);
 }
 
-ClusterConnection::Node ClusterConnection::node_at(const std::string& host, std::uint16_t port) {
+// A node that does not know its own host means the one by which it was asked.
+ClusterConnection::Node ClusterConnection::node_at(const Endpoint& endpoint,
+                                                   const std::string& own_host) {
   RedisUrl url = deployment_.server;
-  url.host = host;
-  url.port = port;
+  url.host = endpoint.host.empty() ? own_host : endpoint.host;
+  url.port = endpoint.port;
   const std::lock_guard lock(mutex_);
   Node& node = nodes_[url.address()];
   if (!node) node = std::make_shared<ConnectionPool>(url);

@@ -19,6 +19,16 @@ namespace workerid::detail::redis {
 /// The hash slot of a key, or of its hash tag.
 std::uint16_t slot_of(std::string_view key);
 
+/// What serves some hash slots.
+struct SlotRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+  std::vector<Endpoint> nodes;  ///< The master, and its replicas.
+};
+
+/// What CLUSTER SLOTS answers, without what makes no sense.
+std::vector<SlotRange> slot_ranges(const RedisReply& slots);
+
 /// Sends each command to the node that serves its key, as the nodes themselves tell: asked at first
 /// use, after a redirection and after a failure. Redirections are followed at once, so a call takes
 /// one round trip unless the slots moved. Thread-safe.
@@ -42,10 +52,9 @@ class ClusterConnection final : public BatchedConnection {
                 Deadline deadline);
   RedisReply scan(Words words, Deadline deadline);
   Node master_of(std::uint16_t slot, Deadline deadline);
-  Node node_at(const std::string& host, std::uint16_t port);
+  Node node_at(const Endpoint& endpoint, const std::string& own_host);
   void look_up(Deadline deadline);
   bool learn_from(const ConnectionPool& asked, const RedisReply& slots);
-  Node node_in(const RedisReply& reply, const ConnectionPool& asked);
   void serve_slots(std::uint16_t first, std::uint16_t last, const Node& node);
   void doubt();
 

@@ -2,8 +2,10 @@
 #include "stores/redis/guarantee.hpp"
 
 #include "stores/redis/info.hpp"
+#include "whole_number.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 namespace workerid::detail::redis {
@@ -27,8 +29,9 @@ Guarantee guarantee_of(std::string_view info, Topology topology, std::int32_t wa
   }
   const std::string waits = "Each grant and renewal waits for " + std::to_string(wait_replicas) +
                             " replica" + (wait_replicas == 1 ? "" : "s") + " (wait_replicas)";
-  const std::string_view replicas = value_of(info, "connected_slaves");
-  if (replicas == std::to_string(wait_replicas) && wait_replicas > 0) {
+  const auto replicas = whole_number<std::int32_t>(value_of(info, "connected_slaves"), 0,
+                                                   std::numeric_limits<std::int32_t>::max());
+  if (replicas == wait_replicas && wait_replicas > 0) {
     lower_to(GuaranteeLevel::conditional,
              waits +
                  ", all that are connected: a fail-over to one of them loses none, and once it "
@@ -36,7 +39,7 @@ Guarantee guarantee_of(std::string_view info, Topology topology, std::int32_t wa
   } else if (wait_replicas > 0) {
     lower_to(
         GuaranteeLevel::conditional,
-        waits + ", " + std::string{replicas} +
+        waits + ", " + (replicas ? std::to_string(*replicas) : "an unknown number") +
             " are connected: a replica that was not waited for, and lags, must not be promoted "
             "while the former master still reaches the others; wait for all of them.");
   } else if (value_of(info, "cluster_enabled") == "1") {
@@ -48,7 +51,7 @@ Guarantee guarantee_of(std::string_view info, Topology topology, std::int32_t wa
              "The server is the master that a majority of the sentinels named within the last "
              "second: that they learn of a fail-over must not take longer than a quarter of the "
              "lease time (A4).");
-  } else if (replicas != "0") {
+  } else if (replicas != 0) {
     lower_to(GuaranteeLevel::best_effort,
              "The server has replicas: if one is promoted while this one still answers, both grant "
              "(A4); name the sentinels in the URL (redis+sentinel://), or wait for all replicas "

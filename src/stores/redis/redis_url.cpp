@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "stores/redis/redis_url.hpp"
 
+#include "whole_number.hpp"
+
 #include <workerid/error.hpp>
 
 #include <arpa/inet.h>
@@ -14,6 +16,9 @@ namespace workerid::detail::redis {
 namespace {
 
 using Query = std::map<std::string, std::string>;
+
+constexpr std::uint16_t least_port = 1;
+constexpr std::uint16_t most_port = 65'535;
 
 [[noreturn]] void refuse(const std::string& facts) {
   throw Error(ErrorCode::invalid_argument, "the Redis URL " + facts);
@@ -47,13 +52,10 @@ std::string percent_decoded(std::string_view text, const std::string& part) {
 }
 
 std::int32_t parse_database(std::string_view text) {
-  std::int32_t database = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), database);
-  if (error != std::errc{} || end != text.data() + text.size() || database < 0) {
-    refuse("has the database \"" + std::string{text} + "\"; it must be a number from 0 to " +
-           std::to_string(std::numeric_limits<std::int32_t>::max()));
-  }
-  return database;
+  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
+  if (const auto database = whole_number(text, 0, most)) return *database;
+  refuse("has the database \"" + std::string{text} + "\"; it must be a number from 0 to " +
+         std::to_string(most));
 }
 
 Query parse_query(std::string_view text) {
@@ -121,13 +123,9 @@ std::int32_t take_wait_replicas(Query& query) {
   constexpr std::int32_t most = 100;
   if (!query.contains("wait_replicas")) return 0;
   const std::string text = take(query, "wait_replicas");
-  std::int32_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || end != text.data() + text.size() || count < 0 || count > most) {
-    refuse("has wait_replicas=\"" + text + "\"; it must be a number from 0 to " +
-           std::to_string(most));
-  }
-  return count;
+  if (const auto count = whole_number(text, 0, most)) return *count;
+  refuse("has wait_replicas=\"" + text + "\"; it must be a number from 0 to " +
+         std::to_string(most));
 }
 
 // What stands before the @. Nothing of it is ever repeated in a message.
@@ -170,10 +168,7 @@ void check_host(const std::string& host, bool bracketed) {
     }
     return;
   }
-  constexpr std::string_view allowed =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-  constexpr std::size_t longest = 253;
-  if (host.size() > longest || host.find_first_not_of(allowed) != std::string::npos) {
+  if (!is_host(host)) {
     refuse(
         "has a wrong host: at most 253 letters, digits and . _ - are allowed, and an IPv6 "
         "address stands in [ ]");
@@ -182,12 +177,8 @@ void check_host(const std::string& host, bool bracketed) {
 
 // The port's text is not repeated: where the @ was forgotten, it is the password.
 std::uint16_t parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc{} || end != text.data() + text.size() || port == 0) {
-    refuse("has a wrong port; it must be a number from 1 to 65535");
-  }
-  return port;
+  if (const auto port = whole_number(text, least_port, most_port)) return *port;
+  refuse("has a wrong port; it must be a number from 1 to 65535");
 }
 
 // Reads host and port; without one the port stays as it is.
@@ -352,6 +343,26 @@ bool is_address(const std::string& host) noexcept {
   in6_addr address{};
   return ::inet_pton(AF_INET, host.c_str(), &address) == 1 ||
          ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
+}
+
+bool is_host(const std::string& host) noexcept {
+  constexpr std::string_view allowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  constexpr std::size_t longest = 253;
+  const bool is_name = !host.empty() && host.size() <= longest &&
+                       host.find_first_not_of(allowed) == std::string::npos;
+  return is_name || is_address(host);
+}
+
+std::optional<Endpoint> told_endpoint(std::string_view host, std::int64_t port) {
+  Endpoint endpoint{std::string{host == "?" ? "" : host}, static_cast<std::uint16_t>(port)};
+  if (port < least_port || port > most_port) return std::nullopt;
+  return endpoint.host.empty() || is_host(endpoint.host) ? std::optional{endpoint} : std::nullopt;
+}
+
+std::optional<Endpoint> told_endpoint(std::string_view host, std::string_view port) {
+  const auto number = whole_number(port, least_port, most_port);
+  return number ? told_endpoint(host, std::int64_t{*number}) : std::nullopt;
 }
 
 Deployment parse_deployment(std::string_view text) {

@@ -61,6 +61,20 @@ struct Deployment {
 /// True for an IPv4 or IPv6 address, without brackets.
 bool is_address(const std::string& host) noexcept;
 
+/// True for what a URL may name: an address, or a name of at most 253 letters, digits and . _ -.
+bool is_host(const std::string& host) noexcept;
+
+/// Where a server is, as another one tells.
+struct Endpoint {
+  std::string host;  ///< Empty for the host that tells it.
+  std::uint16_t port = 0;
+};
+
+/// Nothing if the host is none, or the port not from 1 to 65535: strangers write what they like. An
+/// empty host and "?" are what a node writes that does not know its own.
+std::optional<Endpoint> told_endpoint(std::string_view host, std::int64_t port);
+std::optional<Endpoint> told_endpoint(std::string_view host, std::string_view port);
+
 /// Reads a URL. Errors: `invalid_argument` that names the wrong part, never the password.
 Deployment parse_deployment(std::string_view text);
 

@@ -4,7 +4,6 @@
 #include "stores/redis/server_error.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <utility>
 
@@ -124,12 +123,13 @@ RedisUrl SentinelConnection::name_of_master(ConnectionPool& sentinel, millisecon
   const auto* host =
       words && words->size() == 2 ? std::get_if<std::string>(&words->at(0).value) : nullptr;
   const auto* port = host ? std::get_if<std::string>(&words->at(1).value) : nullptr;
-  if (port == nullptr || host->empty() ||
-      std::from_chars(port->data(), port->data() + port->size(), url.port).ec != std::errc{}) {
+  const auto told = port != nullptr ? told_endpoint(*host, *port) : std::nullopt;
+  if (!told || told->host.empty()) {
     throw Error(ErrorCode::unsupported_server,
                 sentinel.description() + " does not answer as a sentinel does");
   }
-  url.host = *host;
+  url.host = told->host;
+  url.port = told->port;
   return url;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "stores/redis/server_error.hpp"
 
+#include "whole_number.hpp"
+
 #include <array>
-#include <charconv>
 
 namespace workerid::detail::redis {
 
@@ -124,15 +125,16 @@ bool is_cluster_down(std::string_view server_text) {
 std::optional<Redirection> redirection(std::string_view server_text) {
   const bool moved = begins_with_word(server_text, "MOVED");
   if (!moved && !begins_with_word(server_text, "ASK")) return std::nullopt;
-  const std::string_view address = server_text.substr(server_text.find_last_of(' ') + 1);
-  const std::size_t colon = address.find_last_of(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  Redirection redirection{.moved = moved, .host = std::string{address.substr(0, colon)}};
-  const std::string_view port = address.substr(colon + 1);
-  const auto [end, error] =
-      std::from_chars(port.data(), port.data() + port.size(), redirection.port);
-  if (error != std::errc{} || end != port.data() + port.size()) return std::nullopt;
-  return redirection;
+  const std::string_view facts = server_text.substr(server_text.find(' ') + 1);
+  const std::size_t blank = facts.find(' ');
+  const std::size_t colon = facts.rfind(':');
+  if (blank == std::string_view::npos || colon == std::string_view::npos || colon < blank ||
+      !whole_number<std::int64_t>(facts.substr(0, blank), 0, hash_slots - 1)) {
+    return std::nullopt;
+  }
+  const auto node =
+      told_endpoint(facts.substr(blank + 1, colon - blank - 1), facts.substr(colon + 1));
+  return node ? std::optional{Redirection{moved, *node}} : std::nullopt;
 }
 
 Error server_error(const std::string& server, std::string_view server_text) {

@@ -3,6 +3,8 @@
 // Internal: what an error that a Redis server answered means to the caller.
 #pragma once
 
+#include "stores/redis/redis_url.hpp"
+
 #include <workerid/error.hpp>
 
 #include <cstdint>
@@ -21,11 +23,13 @@ bool is_replica(std::string_view server_text);
 /// True if the node cannot serve a key now because its Redis Cluster has no whole view.
 bool is_cluster_down(std::string_view server_text);
 
+/// The hash slots of a Redis Cluster.
+inline constexpr std::int64_t hash_slots = 16384;
+
 /// Where a node of a Redis Cluster says that a key is served.
 struct Redirection {
   bool moved = false;  ///< From now on, for the whole slot; otherwise for the next command only.
-  std::string host;    ///< Empty for the host that said so.
-  std::uint16_t port = 0;
+  Endpoint node;
 };
 
 /// Nothing if the text is no redirection.
