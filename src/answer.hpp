@@ -7,9 +7,18 @@
 #include <workerid/store.hpp>
 
 #include <exception>
+#include <string>
 #include <variant>
 
 namespace workerid::detail {
+
+/// What the error says, without the words of its code, which another error would say twice.
+inline std::string facts_of(const Error& error) {
+  std::string text = error.what();
+  const std::string words = ": " + error.code().message();
+  if (text.ends_with(words)) text.resize(text.size() - words.size());
+  return text;
+}
 
 /// What `operation` granted or was refused for. A store of the user's may throw anything, which must
 /// not end the host: its outcome is unknown then.

@@ -14,11 +14,16 @@ namespace {
 
 using detail::answer_of;
 using detail::check_text;
+using detail::facts_of;
 using detail::refuse;
 using std::chrono::milliseconds;
 
 // Longer than any lease has a reason to be; keeps sums of times far from overflow.
 constexpr milliseconds longest_time = std::chrono::hours{24 * 30};
+
+// No time left of a lease, nor to wait for an ID, is longer: lease, reuse delay and cool-down in a row,
+// and a little, for a store's clock may go back.
+constexpr milliseconds longest_wait = 4 * longest_time;
 
 // Above what any caller means by a stable name or an owner; keeps records small.
 constexpr std::size_t longest_text = 250;
@@ -50,27 +55,110 @@ void check_lease(const std::string& cluster, WorkerId worker_id, const Token& to
   check_worker_id(worker_id);
 }
 
-// What a store returned is checked always: it came from outside.
+// What a store returned or threw is checked always: it came from outside.
+[[noreturn]] void refuse_answer(const std::string& store, const std::string& what) {
+  throw Error(ErrorCode::corrupt_record, store + " " + what);
+}
+
+milliseconds checked(milliseconds wait, const std::string& store) {
+  if (wait >= milliseconds::zero() && wait <= longest_wait) return wait;
+  refuse_answer(store, "says to wait " + std::to_string(wait.count()) + " ms; 0 to " +
+                           std::to_string(longest_wait.count()) + " ms make sense");
+}
+
+Error checked(const Error& error, const std::string& store) {
+  try {
+    if (error.retry_after()) checked(*error.retry_after(), store);
+    return error;
+  } catch (const Error& wrong) {
+    return wrong;
+  }
+}
+
+void check_epoch(std::uint64_t epoch, const std::string& whose, const std::string& store) {
+  if (epoch >= 1 && epoch <= largest_epoch) return;
+  refuse_answer(store, whose + " epoch " + std::to_string(epoch) + ", outside 1 to " +
+                           std::to_string(largest_epoch));
+}
+
+void check_reserved(const TimestampRange& reserved, std::int64_t shortest, const std::string& whose,
+                    const std::string& store) {
+  const auto& [first_ms, last_ms] = reserved;
+  constexpr auto largest_ms = static_cast<std::int64_t>(largest_epoch);
+  if (first_ms >= 0 && last_ms <= largest_ms && last_ms >= first_ms - 1 + shortest) return;
+  refuse_answer(store, whose + " the timestamps " + std::to_string(first_ms) + " to " +
+                           std::to_string(last_ms));
+}
+
 Grant checked(const Grant& grant, WorkerId min_worker_id, WorkerId max_worker_id,
               const std::string& store) {
-  const auto corrupt = [&](const std::string& what) {
-    return Error(ErrorCode::corrupt_record, store + " granted " + what);
-  };
   if (grant.worker_id < min_worker_id || grant.worker_id > max_worker_id) {
-    throw corrupt("worker ID " + std::to_string(grant.worker_id) + ", outside " +
-                  std::to_string(min_worker_id) + " to " + std::to_string(max_worker_id));
+    refuse_answer(store, "granted worker ID " + std::to_string(grant.worker_id) + ", outside " +
+                             std::to_string(min_worker_id) + " to " +
+                             std::to_string(max_worker_id));
   }
-  if (grant.epoch == 0 || grant.epoch > largest_epoch) {
-    throw corrupt("epoch " + std::to_string(grant.epoch));
-  }
+  check_epoch(grant.epoch, "granted", store);
   if (grant.lease_time <= milliseconds::zero() || grant.lease_time > longest_time) {
-    throw corrupt("a lease of " + std::to_string(grant.lease_time.count()) + " ms");
+    refuse_answer(store, "granted a lease of " + std::to_string(grant.lease_time.count()) + " ms");
   }
-  if (grant.reserved.first_ms > grant.reserved.last_ms || grant.reserved.first_ms < 0) {
-    throw corrupt("the timestamps " + std::to_string(grant.reserved.first_ms) + " to " +
-                  std::to_string(grant.reserved.last_ms));
-  }
+  check_reserved(grant.reserved, 1, "granted", store);
   return grant;
+}
+
+void check_view(const LeaseView& lease, const std::string& store) {
+  if (lease.worker_id < 0 || lease.worker_id > largest_worker_id) {
+    refuse_answer(store, "shows worker ID " + std::to_string(lease.worker_id) + ", outside 0 to " +
+                             std::to_string(largest_worker_id));
+  }
+  const std::string whose = "shows for worker ID " + std::to_string(lease.worker_id);
+  check_epoch(lease.epoch, whose, store);
+  checked(lease.lease_left, store);
+  checked(lease.free_in, store);
+  check_reserved(lease.reserved, 0, whose, store);
+  for (const std::string& text : {lease.instance, lease.owner}) {
+    if (text.size() <= longest_text) continue;
+    refuse_answer(store, whose + " a text of " + std::to_string(text.size()) + " bytes; at most " +
+                             std::to_string(longest_text) + " make sense");
+  }
+}
+
+const Configuration& checked(const Configuration& configuration, const std::string& store) {
+  try {
+    check_configuration(configuration);
+  } catch (const Error& error) {
+    refuse_answer(store, "shows a wrong configuration: " + facts_of(error));
+  }
+  return configuration;
+}
+
+void check_view(const ClusterView& view, const std::string& store) {
+  checked(view.configuration, store);
+  if (view.last_epoch > largest_epoch) check_epoch(view.last_epoch, "shows the", store);
+  checked(view.hold_back, store);
+  for (const LeaseView& lease : view.leases) check_view(lease, store);
+}
+
+// What `operation` returns or throws, as far as it makes sense.
+template <typename Operation>
+auto answer_to(const Store& store, Operation operation) {
+  try {
+    return operation();
+  } catch (const Error& error) {
+    throw checked(error, store.description());
+  }
+}
+
+// The same for one that only reads: where no answer came the outcome is known, nothing changed.
+template <typename Operation>
+auto answer_to_question(const Store& store, Operation operation) {
+  return answer_to(store, [&] {
+    try {
+      return operation();
+    } catch (const Error& error) {
+      if (error.error_code() != ErrorCode::outcome_unknown) throw;
+      throw Error(ErrorCode::unavailable, facts_of(error));
+    }
+  });
 }
 
 // What the record of an acquisition or a restoration is made of.
@@ -222,14 +310,16 @@ Grant Store::acquire(const AcquireRequest& request, milliseconds timeout) {
   check_lease(request.cluster, 0, request.token, timeout);
   check_holder(request);
   check_takeover(request);
-  return checked(do_acquire(request, timeout), request.configuration.min_worker_id,
-                 request.configuration.max_worker_id, description());
+  return checked(answer_to(*this, [&] { return do_acquire(request, timeout); }),
+                 request.configuration.min_worker_id, request.configuration.max_worker_id,
+                 description());
 }
 
 Grant Store::renew(const RenewRequest& request, milliseconds timeout) {
   check_process();
   check_lease(request.cluster, request.worker_id, request.token, timeout);
-  return checked(do_renew(request, timeout), request.worker_id, request.worker_id, description());
+  return checked(answer_to(*this, [&] { return do_renew(request, timeout); }), request.worker_id,
+                 request.worker_id, description());
 }
 
 std::vector<RenewAnswer> Store::renew_all(std::span<const RenewRequest> requests,
@@ -265,6 +355,8 @@ std::vector<RenewAnswer> Store::renew_all(std::span<const RenewRequest> requests
     if (const auto* grant = std::get_if<Grant>(&answer)) {
       const WorkerId worker_id = good[index].worker_id;
       answer = answer_of([&] { return checked(*grant, worker_id, worker_id, description()); });
+    } else {
+      answer = checked(std::get<Error>(answer), description());
     }
   }
   return answers;
@@ -294,21 +386,24 @@ Grant Store::restore(const RestoreRequest& request, milliseconds timeout) {
   check_holder(request);
   checked(request.grant, worker_id, worker_id, "the request's store");
   check_seen(request.grant.epoch);
-  return checked(do_restore(request, timeout), worker_id, worker_id, description());
+  return checked(answer_to(*this, [&] { return do_restore(request, timeout); }), worker_id,
+                 worker_id, description());
 }
 
 void Store::release(const ReleaseRequest& request, milliseconds timeout) {
   check_process();
   check_lease(request.cluster, request.worker_id, request.token, timeout);
-  do_release(request, timeout);
+  answer_to(*this, [&] { do_release(request, timeout); });
 }
 
 std::optional<ClusterView> Store::inspect(const std::string& cluster, milliseconds timeout) {
   check_process();
   check_cluster_name(cluster);
   check_timeout(timeout);
-  auto view = do_inspect(cluster, timeout);
-  if (view) leave_out_former_ids(*view);
+  auto view = answer_to_question(*this, [&] { return do_inspect(cluster, timeout); });
+  if (!view) return view;
+  check_view(*view, description());
+  leave_out_former_ids(*view);
   return view;
 }
 
@@ -319,19 +414,29 @@ std::optional<LeaseView> Store::former_lease(const std::string& cluster,
   check_text("the instance", instance, longest_text);
   if (instance.empty()) refuse("the instance is empty");
   check_timeout(timeout);
-  return do_former_lease(cluster, instance, timeout);
+  auto lease =
+      answer_to_question(*this, [&] { return do_former_lease(cluster, instance, timeout); });
+  if (lease) check_view(*lease, description());
+  return lease;
 }
 
 Guarantee Store::guarantee(milliseconds timeout) {
   check_process();
   check_timeout(timeout);
-  return do_guarantee(timeout);
+  return answer_to_question(*this, [&] { return do_guarantee(timeout); });
 }
 
 std::vector<std::string> Store::clusters(milliseconds timeout) {
   check_process();
   check_timeout(timeout);
-  std::vector<std::string> names = do_clusters(timeout);
+  auto names = answer_to_question(*this, [&] { return do_clusters(timeout); });
+  for (const std::string& name : names) {
+    try {
+      check_cluster_name(name);
+    } catch (const Error& error) {
+      refuse_answer(description(), "names a cluster that none can have: " + facts_of(error));
+    }
+  }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
@@ -343,7 +448,8 @@ Configuration Store::resize(const ResizeRequest& request, milliseconds timeout) 
   check_timeout(timeout);
   check_configuration(
       {.min_worker_id = request.min_worker_id, .max_worker_id = request.max_worker_id});
-  const Configuration configuration = do_resize(request, timeout);
+  const Configuration configuration =
+      checked(answer_to(*this, [&] { return do_resize(request, timeout); }), description());
   if (configuration.min_worker_id != request.min_worker_id ||
       configuration.max_worker_id != request.max_worker_id) {
     throw Error(ErrorCode::corrupt_record, description() + " did not take the range");
@@ -358,7 +464,7 @@ milliseconds Store::evict(const EvictRequest& request, milliseconds timeout) {
   check_worker_id(request.worker_id);
   if (request.epoch == 0) refuse("the epoch is 0; pass that of the lease, as inspect shows it");
   check_seen(request.epoch);
-  return std::max(milliseconds{0}, do_evict(request, timeout));
+  return checked(answer_to(*this, [&] { return do_evict(request, timeout); }), description());
 }
 
 std::optional<LeaseView> Store::do_former_lease(const std::string& cluster,

@@ -3,6 +3,7 @@
 #include "stores/redis/connection.hpp"
 #include "stores/redis/redis_url.hpp"
 #include "values.hpp"
+#include "whole_number.hpp"
 
 #include <workerid/redis_store.hpp>
 
@@ -45,7 +46,7 @@ class Link {
     while (replies.size() < commands.size()) {
       const auto coming = commands.subspan(replies.size());
       for (auto& answer :
-           connection_.call_all(coming.first(std::min(coming.size(), at_once)), deadline())) {
+           connection_.change_all(coming.first(std::min(coming.size(), at_once)), deadline())) {
         if (const auto* error = std::get_if<Error>(&answer)) throw *error;
         replies.push_back(std::move(std::get<RedisReply>(answer)));
       }
@@ -56,7 +57,7 @@ class Link {
   // The answer, which must be one of this kind.
   template <class Value>
   Value ask(const Words& words) {
-    return expect<Value>(connection_.call(words, deadline()));
+    return expect<Value>(connection_.ask(words, deadline()));
   }
 
   template <class Value>
@@ -189,7 +190,9 @@ class RedisSubject final : public Subject, private Server {
             {"server", fact(info, "redis_version")},
             {"allocator", fact(info, "mem_allocator")},
             {"appendonly", fact(info, "aof_enabled") == "1"},
-            {"clients", std::stoi(fact(info, "connected_clients"))}};
+            {"clients",
+             detail::whole_number<std::int64_t>(fact(info, "connected_clients"), 0, 1'000'000)
+                 .value_or(0)}};
   }
 
   std::shared_ptr<Store> open() override { return open_redis_store(url_text_); }

@@ -216,8 +216,8 @@ struct Guarantee {
 /// private ones.
 ///
 /// Errors that every verb may throw, beside its own: `unavailable` (nothing changed),
-/// `outcome_unknown` (the request may have been applied), `denied`, `corrupt_record`,
-/// `unsupported_server`, and `invalid_argument` for a request that breaks the contract or an object
+/// `outcome_unknown` (the request may have been applied; not of a verb that only reads), `denied`,
+/// `corrupt_record` (also for an answer that makes no sense), `unsupported_server`, and `invalid_argument` for a request that breaks the contract or an object
 /// that was made before fork(2) (G11).
 ///
 /// Every verb blocks until `timeout` at the most (G10). Thread-safe.

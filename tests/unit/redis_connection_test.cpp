@@ -3,6 +3,8 @@
 // The connection against a server that misbehaves in every way, each with its exact error.
 #include "redis_peer.hpp"
 #include "stores/redis/connection_pool.hpp"
+#include "stores/redis/sentinel_connection.hpp"
+#include "stores/redis/server_error.hpp"
 #include "support/certificate_authority.hpp"
 #include "support/expect_error.hpp"
 #include "support/redis_server.hpp"
@@ -37,9 +39,16 @@ constexpr auto patience = 30s;
 const std::string pong = "+PONG\r\n";
 
 RedisReply command(ConnectionPool& pool, const Words& words,
-                   std::chrono::milliseconds timeout = patience) {
-  return pool.command(words, timeout);
+                   std::chrono::milliseconds timeout = patience,
+                   Purpose purpose = Purpose::question) {
+  const auto answer = pool.send({&words, 1}, purpose, timeout).front();
+  if (const auto* error = std::get_if<Error>(&answer)) throw *error;
+  return std::get<RedisReply>(answer);
 }
+
+// What each of them comes to when it was sent and not answered.
+const std::vector<std::pair<Purpose, ErrorCode>> unanswered{
+    {Purpose::question, ErrorCode::unavailable}, {Purpose::change, ErrorCode::outcome_unknown}};
 
 std::string bulk(const std::string& text) {
   return std::to_string(text.size()) + "\r\n" + text + "\r\n";
@@ -152,28 +161,33 @@ TEST(RedisConnection, NeverTakesALateReplyForAnother) {
   EXPECT_EQ(command(*pool, {"GET"}), RedisReply{std::string{"second"}});
 }
 
-TEST(RedisConnection, CloseBeforeTheAnswerIsAnUnknownOutcome) {
-  for (const std::string part : {"", "$10\r\nhalf"}) {
-    ScriptedServer server([&](Peer& peer, int) {
-      peer.answer(pong);
-      peer.answer(part);
-    });
-    ConnectionPool pool(parse_redis_url(server.url()));
-    expect_error_naming(
-        ErrorCode::outcome_unknown, [&] { command(pool, {"GET"}); }, pool.description(), "closed");
+TEST(RedisConnection, CloseBeforeTheAnswerIsAnUnknownOutcomeOfAChange) {
+  for (const auto& [purpose, code] : unanswered) {
+    for (const std::string part : {"", "$10\r\nhalf"}) {
+      ScriptedServer server([&](Peer& peer, int) {
+        peer.answer(pong);
+        if (purpose == Purpose::change) peer.read_command();  // INFO
+        peer.answer(part);
+      });
+      ConnectionPool pool(parse_redis_url(server.url()));
+      expect_error_naming(
+          code, [&] { command(pool, {"GET"}, patience, purpose); }, pool.description(), "closed");
+    }
   }
 }
 
-TEST(RedisConnection, SilenceEndsByTheDeadlineAsAnUnknownOutcome) {
-  for (const std::string part : {"", "*2\r\n:1\r\n"}) {
-    ScriptedServer server([&](Peer& peer, int) {
-      peer.answer(pong);
-      peer.answer(part);
-      peer.wait_until_closed();
-    });
-    ConnectionPool pool(parse_redis_url(server.url()));
-    expect_error_naming(
-        ErrorCode::outcome_unknown, [&] { command(pool, {"GET"}, 200ms); }, "in time");
+TEST(RedisConnection, SilenceEndsByTheDeadlineAsAnUnknownOutcomeOfAChange) {
+  for (const auto& [purpose, code] : unanswered) {
+    for (const std::string part : {"", "*2\r\n:1\r\n"}) {
+      ScriptedServer server([&](Peer& peer, int) {
+        peer.answer(pong);
+        peer.answer(part);
+        peer.wait_until_closed();
+      });
+      ConnectionPool pool(parse_redis_url(server.url()));
+      expect_error_naming(
+          code, [&] { command(pool, {"GET"}, 200ms, purpose); }, "in time");
+    }
   }
 }
 
@@ -192,7 +206,9 @@ TEST(RedisConnection, RequestThatTheServerDoesNotReadEndsByTheDeadline) {
   });
   ConnectionPool pool(parse_redis_url(server.url()));
   const std::string large(std::size_t{32} << 20U, 'x');
-  expect_error(ErrorCode::outcome_unknown, [&] { command(pool, {"SET", "key", large}, 300ms); });
+  expect_error(ErrorCode::outcome_unknown, [&] {
+    command(pool, {"SET", "key", large}, 3s, Purpose::change);
+  });
   done.set_value();
 }
 
@@ -357,8 +373,40 @@ TEST(RedisConnection, AFloodEndsByTheDeadline) {
     EXPECT_EQ(command(pool, {"GET"}), RedisReply{std::string{"OK"}});
     const auto begin = std::chrono::steady_clock::now();
     expect_error_naming(
-        ErrorCode::outcome_unknown, [&] { command(pool, {"GET"}, 20ms); }, "in time");
+        ErrorCode::unavailable, [&] { command(pool, {"GET"}, 20ms); }, "in time");
     EXPECT_LT(std::chrono::steady_clock::now() - begin, patience);
+  }
+}
+
+// What a sentinel names is connected to and shown, so it has to be a host and a port.
+TEST(RedisConnection, ASentinelThatNamesNoServerIsRefused) {
+  const std::vector<std::pair<std::string, std::string>> named{{"127.0.0.1", "21200abc"},
+                                                               {"127.0.0.1", "0"},
+                                                               {"127.0.0.1", "65536"},
+                                                               {"127.0.0.1", "-1"},
+                                                               {"127.0.0.1", ""},
+                                                               {"127.0.0.1", " 6379"},
+                                                               {"", "6379"},
+                                                               {"?", "6379"},
+                                                               {"two words", "6379"},
+                                                               {"a\x1b[2J", "6379"},
+                                                               {"\xe2\x80\xae", "6379"},
+                                                               {std::string(254, 'a'), "6379"}};
+  for (const auto& [host, port] : named) {
+    SCOPED_TRACE(detail::redis::shown(host + " " + port));
+    ScriptedServer server([host = host, port = port](Peer& peer, int) {
+      peer.answer(pong);
+      peer.answer("*2\r\n$" + bulk(host) + "$" + bulk(port));
+      peer.wait_until_closed();
+    });
+    detail::redis::SentinelConnection connection(detail::redis::parse_deployment(
+        "redis+sentinel://127.0.0.1:" + std::to_string(server.port()) + "/jobs"));
+    expect_error_naming(
+        ErrorCode::unsupported_server,
+        [&] {
+          connection.command({"GET", "key"}, patience);
+        },
+        "as a sentinel does");
   }
 }
 
@@ -388,12 +436,10 @@ TEST(RedisConnection, WritingToAClosedConnectionRaisesNoSignal) {
   // The first writing meets the end of the stream, the further ones a reset connection.
   for (int attempt = 0; attempt < 5; ++attempt) {
     try {
-      connection.call({"GET"}, deadline);
+      connection.ask({"GET"}, deadline);
       ADD_FAILURE() << "a closed connection answered";
     } catch (const Error& error) {
-      EXPECT_TRUE(error.error_code() == ErrorCode::outcome_unknown ||
-                  error.error_code() == ErrorCode::unavailable)
-          << error.what();
+      EXPECT_EQ(error.error_code(), ErrorCode::unavailable) << error.what();
     }
   }
 }
@@ -518,13 +564,14 @@ TEST(RedisConnection, AReplicaAnswersQuestionsAndRefusesChanges) {
 TEST(RedisConnection, KnowsWhichOfSeveralWereSent) {
   ScriptedServer server([&](Peer& peer, int) {
     peer.answer(pong);
+    EXPECT_EQ(peer.read_command(), (Words{"INFO", "replication"}));
     for (int count = 0; count < 256; ++count) peer.read_command();
-    peer.send("+one\r\n-ERR two\r\n");
+    peer.send("$-1\r\n+one\r\n-ERR two\r\n");
   });
   {
     ConnectionPool pool(parse_redis_url(server.url()));
     const auto answers =
-        pool.send(std::vector<Words>(300, Words{"PING"}), Purpose::question, patience);
+        pool.send(std::vector<Words>(300, Words{"PING"}), Purpose::change, patience);
     ASSERT_EQ(answers.size(), 300U);
     EXPECT_EQ(std::get<RedisReply>(answers[0]), RedisReply{std::string{"one"}});
     EXPECT_EQ(std::get<RedisReply>(answers[1]), RedisReply{RedisReply::ServerError{"ERR two"}});
@@ -545,7 +592,7 @@ TEST(RedisConnection, WhatTheKernelDidNotTakeWasNotSent) {
   {
     ConnectionPool pool(parse_redis_url(server.url()));
     const std::vector<Words> commands(200, Words{"ECHO", std::string(200'000, 'x')});
-    const auto answers = pool.send(commands, Purpose::question, 500ms);
+    const auto answers = pool.send(commands, Purpose::change, 3s);
     ASSERT_EQ(answers.size(), 200U);
     EXPECT_EQ(code_of(answers.front()), ErrorCode::outcome_unknown);
     EXPECT_EQ(code_of(answers.back()), ErrorCode::unavailable);

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <deque>
 #include <gtest/gtest.h>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -297,8 +298,10 @@ TEST_F(RedisStoreTest, ListsClustersBatchByBatch) {
             (Words{"SCAN", "0", "MATCH", "{workerid:*}:cluster", "COUNT", "1000"}));
   EXPECT_EQ(connection->commands.at(1).at(1), "7");
   for (const RedisReply& shape :
-       {text("0"), array({text("0")}), array({text("0"), text("x")}),
-        array({text("0"), array({whole(1)})}), array({text("0"), array({text(":cluster")})})}) {
+       {text("0"), array({text("0")}), array({text("0"), text("x")}), array({text(""), array({})}),
+        array({text("-1"), array({})}), array({text("1x"), array({})}),
+        array({text(std::string(41, '1')), array({})}), array({text("0"), array({whole(1)})}),
+        array({text("0"), array({text(":cluster")})})}) {
     answer(shape);
     expect_error_naming(
         ErrorCode::unsupported_server, [&] { store->clusters(5s); }, "wrong shape");
@@ -355,7 +358,6 @@ TEST_F(RedisStoreTest, RefusesRepliesOfTheWrongShape) {
       array({whole(1)}),
       array({text("granted")}),
       text(packed({5, 1, 10, 20})),
-      text(packed({5, -1, 10, 20, 60'000})),
       text("\x7f\xf8" + std::string(38, '\0')),  // not a number
       text("\x3f\xe0" + std::string(38, '\0')),  // a half
       array({text("all_taken"), whole(10)}),
@@ -376,6 +378,52 @@ TEST_F(RedisStoreTest, RefusesRepliesOfTheWrongShape) {
     answer(shape);
     expect_error_naming(
         ErrorCode::unsupported_server, [&] { store->inspect("c", 5s); }, "wrong shape");
+  }
+}
+
+TEST_F(RedisStoreTest, RefusesNumbersThatMakeNoSense) {
+  constexpr std::int64_t too_late = std::int64_t{1} << 53U;
+  const std::vector<RedisReply> of_acquisitions{
+      array({text("holding_back"), whole(-1), whole(0)}),
+      array({text("holding_back"), whole(std::numeric_limits<std::int64_t>::min()), whole(0)}),
+      array({text("holding_back"), whole(std::numeric_limits<std::int64_t>::max()), whole(0)}),
+      array({text("holding_back"), whole(std::int64_t{1} << 40U), whole(0)}),  // 34 years
+      array({text("holding_back"), whole(1), whole(2)}),
+      array({text("all_taken"), whole(10), whole(-1)}),
+      array({text("all_taken"), whole(10), whole(too_late)}),
+      array({text("all_taken"), whole(0), whole(1)}),
+      array({text("outside_range"), whole(-1), whole(9)}),
+      array({text("outside_range"), whole(1), whole(largest_worker_id + 1)}),
+      array({text("other_configuration"), whole(-1), whole(20), whole(1), whole(2), whole(3)}),
+      array({text("other_configuration"), whole(1), whole(20), whole(-1), whole(2), whole(3)}),
+      text(packed({11, 1, 10, 20, 60'000})),
+      text(packed({-1, 1, 10, 20, 60'000})),
+      text(packed({5, 0, 10, 20, 60'000})),
+      text(packed({5, -1, 10, 20, 60'000})),
+      text(packed({5, 1, -1, 20, 60'000})),
+      text(packed({5, 1, 20, 10, 60'000})),
+      text(packed({5, 1, 10, 20, 0})),
+      text(packed({5, 1, 10, 20, -1})),
+      text(packed({5, 1, 10, 20, too_late - 1})),
+  };
+  for (const RedisReply& reply : of_acquisitions) {
+    SCOPED_TRACE(testing::PrintToString(&reply - of_acquisitions.data()));
+    answer(reply);
+    expect_error_naming(
+        ErrorCode::corrupt_record, [&] { acquire(); }, "scripted:");
+  }
+  const std::vector<RedisReply> of_leases{
+      array({text("granted_to_another"), whole(0)}),
+      array({text("granted_to_another"), whole(too_late)}),
+      array({text("another_epoch"), whole(-1)}),
+      array({text("ended"), whole(-1)}),
+      array({text("evicted"), whole(-1)}),
+      array({text("evicted"), whole(std::int64_t{1} << 40U)}),
+  };
+  for (const RedisReply& reply : of_leases) {
+    SCOPED_TRACE(testing::PrintToString(&reply - of_leases.data()));
+    answer(reply);
+    expect_error(ErrorCode::corrupt_record, [&] { store->evict({"c", 5, 77, {}}, 5s); });
   }
 }
 

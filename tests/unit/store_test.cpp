@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/expect_error.hpp"
 
+#include <workerid/generator.hpp>
 #include <workerid/memory_store.hpp>
 #include <workerid/store.hpp>
 
@@ -253,6 +254,7 @@ TEST(Store, ShowsOutsideTheRangeWhatIsNotFree) {
   EXPECT_EQ(store.inspect("c", 1s)->never_granted, 3);
   const auto shown = [&](WorkerId worker_id, LeaseState state) {
     store.leases.assign(2, {});
+    for (LeaseView& lease : store.leases) lease.epoch = 1;
     store.leases.front().worker_id = worker_id;
     store.leases.front().state = state;
     store.leases.back().worker_id = 4;
@@ -284,6 +286,125 @@ TEST(Store, WrongReplyNeverReachesAHolder) {
   refused([](Grant& grant) { grant.lease_time = 0ms; }, "0 ms");
   refused([](Grant& grant) { grant.reserved = {21, 20}; }, "21 to 20");
   refused([](Grant& grant) { grant.reserved = {-1, 20}; }, "-1");
+}
+
+// Fails by what the test says.
+class FailsSo final : public ForwardingStore {
+ public:
+  explicit FailsSo(Error error) : ForwardingStore(open_memory_store()), error_(std::move(error)) {}
+  int operations = 0;
+
+ private:
+  [[noreturn]] void fail() {
+    ++operations;
+    throw Error(error_);
+  }
+  Grant do_acquire(const AcquireRequest&, std::chrono::milliseconds) override { fail(); }
+  Grant do_renew(const RenewRequest&, std::chrono::milliseconds) override { fail(); }
+  std::vector<RenewAnswer> do_renew_all(std::span<const RenewRequest> requests,
+                                        std::chrono::milliseconds) override {
+    return std::vector<RenewAnswer>(requests.size(), error_);
+  }
+  Grant do_restore(const RestoreRequest&, std::chrono::milliseconds) override { fail(); }
+  void do_release(const ReleaseRequest&, std::chrono::milliseconds) override { fail(); }
+  std::optional<ClusterView> do_inspect(const std::string&, std::chrono::milliseconds) override {
+    fail();
+  }
+  std::optional<LeaseView> do_former_lease(const std::string&, const std::string&,
+                                           std::chrono::milliseconds) override {
+    fail();
+  }
+  Guarantee do_guarantee(std::chrono::milliseconds) override { fail(); }
+  std::vector<std::string> do_clusters(std::chrono::milliseconds) override { fail(); }
+
+  Error error_;
+};
+
+// Whoever waits for so long asks again at once, for ever, or never.
+TEST(Store, AWaitThatMakesNoSenseNeverReachesAnyone) {
+  for (const auto wait : {-1ms, std::chrono::milliseconds::min(), std::chrono::milliseconds::max(),
+                          std::chrono::milliseconds{24h * 121}}) {
+    const auto store = std::make_shared<FailsSo>(Error(ErrorCode::holding_back, "some text", wait));
+    const auto refused = [&](const std::function<void()>& verb) {
+      expect_error_naming(ErrorCode::corrupt_record, verb,
+                          "memory:", std::to_string(wait.count()) + " ms");
+    };
+    refused([&] { store->acquire(acquire_request(), 1s); });
+    refused([&] { store->renew(renew_request(), 1s); });
+    refused([&] { store->restore(restore_request(), 1s); });
+    refused([&] { store->release(release_request(), 1s); });
+    refused([&] { store->inspect("c", 1s); });
+    const std::vector<RenewRequest> one{renew_request()};
+    EXPECT_EQ(std::get<Error>(store->renew_all(one, 1s).front()).error_code(),
+              ErrorCode::corrupt_record);
+    store->operations = 0;
+    Generator generator(store, "c", {});
+    expect_error(ErrorCode::corrupt_record, [&] { generator.get_id(0ms); });
+    EXPECT_EQ(store->operations, 1);
+  }
+  FailsSo store{Error(ErrorCode::holding_back, "some text", 24h * 90)};
+  EXPECT_EQ(expect_error(ErrorCode::holding_back, [&] { store.acquire(acquire_request(), 1s); })
+                .retry_after(),
+            24h * 90);
+}
+
+// What only reads changes nothing, whatever became of the question.
+TEST(Store, TheOutcomeOfAQuestionIsNeverUnknown) {
+  FailsSo store{Error(ErrorCode::outcome_unknown, "the line was cut")};
+  expect_error(ErrorCode::outcome_unknown, [&] { store.acquire(acquire_request(), 1s); });
+  expect_error(ErrorCode::outcome_unknown, [&] { store.release(release_request(), 1s); });
+  const auto unavailable = [](const std::function<void()>& verb) {
+    const Error error = expect_error_naming(ErrorCode::unavailable, verb, "the line was cut");
+    EXPECT_EQ(std::string{error.what()}.find(make_error_code(ErrorCode::outcome_unknown).message()),
+              std::string::npos);
+  };
+  unavailable([&] { store.inspect("c", 1s); });
+  unavailable([&] { store.former_lease("c", "pod", 1s); });
+  unavailable([&] { store.guarantee(1s); });
+  unavailable([&] { store.clusters(1s); });
+}
+
+TEST(Store, WrongViewNeverReachesAnyone) {
+  const auto refused = [](const std::function<void(LeaseView&)>& change, const std::string& named) {
+    ShowsSo store;
+    store.leases.assign(1, {});
+    store.leases.front().worker_id = 4;
+    store.leases.front().epoch = 1;
+    EXPECT_TRUE(store.inspect("c", 1s));
+    change(store.leases.front());
+    expect_error_naming(
+        ErrorCode::corrupt_record, [&] { store.inspect("c", 1s); }, "memory:", named);
+  };
+  refused([](LeaseView& lease) { lease.worker_id = -1; }, "-1");
+  refused([](LeaseView& lease) { lease.worker_id = largest_worker_id + 1; }, "2147483648");
+  refused([](LeaseView& lease) { lease.epoch = 0; }, "epoch 0");
+  refused([](LeaseView& lease) { lease.epoch = largest_epoch + 1; }, "9007199254740992");
+  refused([](LeaseView& lease) { lease.lease_left = -1ms; }, "-1 ms");
+  refused([](LeaseView& lease) { lease.free_in = 24h * 121; }, "10454400000 ms");
+  refused([](LeaseView& lease) { lease.reserved = {-1, 5}; }, "-1 to 5");
+  refused([](LeaseView& lease) { lease.owner.assign(251, 'x'); }, "251 bytes");
+  refused([](LeaseView& lease) { lease.instance.assign(251, 'x'); }, "251 bytes");
+}
+
+// Names the clusters that it is told to.
+class NamesSo final : public ForwardingStore {
+ public:
+  NamesSo() : ForwardingStore(open_memory_store()) {}
+  std::vector<std::string> names;
+
+ private:
+  std::vector<std::string> do_clusters(std::chrono::milliseconds) override { return names; }
+};
+
+TEST(Store, AClusterNameThatNoneCanHaveIsDamage) {
+  NamesSo store;
+  store.names = {"b", "a", "b"};
+  EXPECT_EQ(store.clusters(1s), (std::vector<std::string>{"a", "b"}));
+  for (const std::string wrong : {"", "two words", "line\nbreak"}) {
+    store.names = {"a", wrong};
+    expect_error_naming(
+        ErrorCode::corrupt_record, [&] { store.clusters(1s); }, "memory:");
+  }
 }
 
 TEST(Store, RenewalOfAnotherIdIsNoReply) {

@@ -158,21 +158,27 @@ void Connection::demand(const std::vector<std::string>& words, Deadline deadline
   }
 }
 
-RedisReply Connection::call(const std::vector<std::string>& words, Deadline deadline) {
-  const auto answer = call_all({&words, 1}, deadline).front();
+RedisReply Connection::ask(const std::vector<std::string>& words, Deadline deadline) {
+  const auto answer = ask_all({&words, 1}, deadline).front();
   if (const auto* error = std::get_if<Error>(&answer)) throw *error;
   return std::get<RedisReply>(answer);
 }
 
-std::vector<std::variant<RedisReply, Error>> Connection::call_all(
-    std::span<const std::vector<std::string>> commands, Deadline deadline) {
+Connection::Answers Connection::ask_all(std::span<const std::vector<std::string>> commands,
+                                        Deadline deadline) {
+  return answers_to(commands, ErrorCode::unavailable, deadline);
+}
+
+// Those that were sent and not answered have the code `when_sent`.
+Connection::Answers Connection::answers_to(std::span<const std::vector<std::string>> commands,
+                                           ErrorCode when_sent, Deadline deadline) {
   std::string bytes;
   std::vector<std::size_t> starts;
   for (const std::vector<std::string>& words : commands) {
     starts.push_back(bytes.size());
     append_request(bytes, words);
   }
-  std::vector<std::variant<RedisReply, Error>> answers;
+  Answers answers;
   const std::uint64_t sent_before = socket_.bytes_sent();
   try {
     send(bytes, deadline);
@@ -181,9 +187,8 @@ std::vector<std::variant<RedisReply, Error>> Connection::call_all(
     // Over TLS more bytes are sent than these: then one that was not sent may count as sent.
     const std::uint64_t sent = socket_.bytes_sent() - sent_before;
     for (std::size_t index = answers.size(); index < commands.size(); ++index) {
-      answers.emplace_back(
-          Error(starts[index] < sent ? ErrorCode::outcome_unknown : ErrorCode::unavailable,
-                server_ + ": " + failure.what()));
+      answers.emplace_back(Error(starts[index] < sent ? when_sent : ErrorCode::unavailable,
+                                 server_ + ": " + failure.what()));
     }
   } catch (const Error& error) {
     answers.resize(commands.size(), error);
@@ -191,12 +196,12 @@ std::vector<std::variant<RedisReply, Error>> Connection::call_all(
   return answers;
 }
 
-std::vector<std::variant<RedisReply, Error>> Connection::change_all(
-    std::span<const std::vector<std::string>> commands, Deadline deadline) {
-  if (to_master_) return call_all(commands, deadline);
+Connection::Answers Connection::change_all(std::span<const std::vector<std::string>> commands,
+                                           Deadline deadline) {
+  if (to_master_) return answers_to(commands, ErrorCode::outcome_unknown, deadline);
   std::vector<std::vector<std::string>> asking{{"INFO", "replication"}};
   asking.insert(asking.end(), commands.begin(), commands.end());
-  auto answers = call_all(asking, deadline);
+  auto answers = answers_to(asking, ErrorCode::outcome_unknown, deadline);
   const auto* reply = std::get_if<RedisReply>(&answers.front());
   const auto* info = reply ? std::get_if<std::string>(&reply->value) : nullptr;
   const std::string role{info ? value_of(*info, "role") : std::string_view{}};

@@ -29,22 +29,22 @@ class Connection {
   /// the server does not have.
   Connection(const RedisUrl& url, const TlsContext* tls, Deadline deadline);
 
-  /// Sends a command and returns the answer. Errors: `unavailable` if nothing was sent,
-  /// `outcome_unknown` if something was, `unsupported_server` if the answer is not one of Redis.
-  /// After an error the connection is of no more use.
-  RedisReply call(const std::vector<std::string>& words, Deadline deadline);
+  using Answers = std::vector<std::variant<RedisReply, Error>>;
 
-  /// Sends several commands in one write and returns what each came to. Those that were not sent at all
-  /// when it failed are `unavailable`. Few and short ones: the answers are read when all is sent.
+  /// Sends a command that changes nothing and returns the answer. Errors: `unavailable`, whether it was
+  /// sent or not; `unsupported_server` if the answer is not one of Redis.
   /// After an error the connection is of no more use.
-  std::vector<std::variant<RedisReply, Error>> call_all(
-      std::span<const std::vector<std::string>> commands, Deadline deadline);
+  RedisReply ask(const std::vector<std::string>& words, Deadline deadline);
 
-  /// As call_all, for commands that change something: only a master does them. The first time it asks in
+  /// Sends several of them in one write and returns what each came to. Few and short ones: the answers
+  /// are read when all is sent. After an error the connection is of no more use.
+  Answers ask_all(std::span<const std::vector<std::string>> commands, Deadline deadline);
+
+  /// The same for commands that change something: those that were not sent at all when it failed are
+  /// `unavailable`, the others `outcome_unknown`. Only a master does them. The first time it asks in
   /// the same write whether the server is one, and where it is not, each answer is an error READONLY.
   /// Where it is demoted later, each grant sees that, and a renewal if the connection was ended.
-  std::vector<std::variant<RedisReply, Error>> change_all(
-      std::span<const std::vector<std::string>> commands, Deadline deadline);
+  Answers change_all(std::span<const std::vector<std::string>> commands, Deadline deadline);
 
   /// True if it can serve another command: open as far as one can see, and nothing left unread.
   bool usable(Deadline deadline);
@@ -55,6 +55,8 @@ class Connection {
   void introduce(const std::optional<Credentials>& credentials, Deadline deadline);
   void refuse_strangers(const RedisReply& pong) const;
   void demand(const std::vector<std::string>& words, Deadline deadline);
+  Answers answers_to(std::span<const std::vector<std::string>> commands, ErrorCode when_sent,
+                     Deadline deadline);
   RedisReply exchange(const std::vector<std::string>& words, Deadline deadline);
   void send(std::string_view bytes, Deadline deadline);
   Step send_some(std::string_view bytes);

@@ -38,7 +38,7 @@ Answers ConnectionPool::send(std::span<const std::vector<std::string>> commands,
     const auto left = commands.subspan(answers.size());
     const auto coming = left.first(std::min(left.size(), most_at_once));
     for (auto& answer : purpose == Purpose::change ? connection->change_all(coming, deadline)
-                                                   : connection->call_all(coming, deadline)) {
+                                                   : connection->ask_all(coming, deadline)) {
       answers.push_back(std::move(answer));
     }
     if (std::holds_alternative<Error>(answers.back())) {
@@ -96,9 +96,7 @@ void ConnectionPool::back_off(const Error& error) {
 }
 
 void Refusals::add(const Error& error) {
-  // Asking changes nothing, so a question that was not answered in time has no outcome to know.
-  const ErrorCode code = error.error_code() == ErrorCode::outcome_unknown ? ErrorCode::unavailable
-                                                                          : error.error_code();
+  const ErrorCode code = error.error_code();
   if (words_.empty()) common_code_ = code;
   if (common_code_ != code) common_code_.reset();
   words_ += "; " + std::string{error.what()};

@@ -16,10 +16,11 @@
 
 namespace workerid::detail::redis {
 
-using Answers = std::vector<std::variant<RedisReply, Error>>;
+using Answers = Connection::Answers;
 
 /// What commands are for. A replica answers questions, but one that may be written to would change
 /// what only its master may: there, changes are refused as if it could not be written to (READONLY).
+/// The outcome of a question that was not answered is known: nothing changed.
 enum class Purpose { question, change };
 
 /// A connection that sends several commands together: `command` for a question, `commands` for changes.

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -47,10 +48,31 @@ class Answer {
 
   const std::string& word() const { return text(0); }
   std::int64_t number(std::size_t index) const { return expect<std::int64_t>(at(index)); }
+  std::int64_t number(std::size_t index, std::int64_t least, std::int64_t most) const {
+    const std::int64_t value = number(index);
+    if (value < least || value > most) refuse_number(value);
+    return value;
+  }
+  WorkerId worker_id(std::size_t index) const { return number(index, 0, largest_worker_id); }
+  std::int64_t epoch(std::size_t index) const {
+    return number(index, 1, static_cast<std::int64_t>(largest_epoch));
+  }
   milliseconds time(std::size_t index) const {
-    const milliseconds time{number(index)};
-    if (!detail::plausible_time(time)) refuse_shape();
-    return time;
+    constexpr std::int64_t largest = detail::largest_time_ms - 1;
+    return milliseconds{number(index, -largest, largest)};
+  }
+  milliseconds wait(std::size_t index) const {
+    return milliseconds{number(index, 0, detail::largest_time_ms - 1)};
+  }
+  // Where a SCAN goes on: a number, behind the place of a node in a Redis Cluster.
+  const std::string& cursor(std::size_t index) const {
+    constexpr std::size_t longest = 40;
+    const std::string& cursor = text(index);
+    if (cursor.empty() || cursor.size() > longest ||
+        cursor.find_first_not_of("0123456789:") != std::string::npos) {
+      refuse_shape();
+    }
+    return cursor;
   }
   const std::string& text(std::size_t index) const { return expect<std::string>(at(index)); }
   std::size_t size() const noexcept { return array_.size(); }
@@ -76,9 +98,16 @@ class Answer {
     return *value;
   }
 
+  [[noreturn]] void refuse_number(std::int64_t value) const {
+    throw Error(ErrorCode::corrupt_record,
+                server() + " answered with the number " + std::to_string(value) +
+                    ", which makes no sense there; see whether a Redis server answers");
+  }
+
   Grant unpacked_grant(std::string_view packed) const {
     const auto numbers = detail::redis::unpacked(packed, 5);
-    if (!numbers || numbers->at(1) < 0) refuse_shape();
+    if (!numbers) refuse_shape();
+    if (numbers->at(1) < 0) refuse_number(numbers->at(1));
     return {numbers->at(0), static_cast<std::uint64_t>(numbers->at(1)),
             TimestampRange{numbers->at(2), numbers->at(3)}, milliseconds{numbers->at(4)}};
   }
@@ -105,8 +134,8 @@ std::string text(const Configuration& configuration) {
 }
 
 Configuration configuration_of(const Answer& answer, std::size_t index) {
-  return {answer.number(index), answer.number(index + 1), answer.time(index + 2),
-          answer.time(index + 3), answer.time(index + 4)};
+  return {answer.worker_id(index), answer.worker_id(index + 1), answer.wait(index + 2),
+          answer.wait(index + 3), answer.wait(index + 4)};
 }
 
 // What every operation may be refused for: the data is not ours.
@@ -127,10 +156,10 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
   }
   if (word == "holding_back") {
     std::string facts = which + ": " + answer.server() + " may have lost data, so for " +
-                        number(answer.number(1)) +
+                        number(answer.wait(1).count()) +
                         " ms more nothing is granted, and those who still hold an ID keep it";
-    if (answer.number(2) != 0) facts += rules::fresh_advice;
-    throw Error(ErrorCode::holding_back, facts, answer.time(1));
+    if (answer.number(2, 0, 1) != 0) facts += rules::fresh_advice;
+    throw Error(ErrorCode::holding_back, facts, answer.wait(1));
   }
   answer.refuse_shape();
 }
@@ -150,14 +179,14 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
   if (word == "outside_range") {
     throw Error(ErrorCode::invalid_worker_id,
                 which + ": the worker ID of this token is outside its range, " +
-                    number(answer.number(1)) + " to " + number(answer.number(2)));
+                    number(answer.worker_id(1)) + " to " + number(answer.worker_id(2)));
   }
   if (word == "all_taken") {
     throw Error(ErrorCode::no_available_id,
-                which + ": all of its " + number(answer.number(1)) +
-                    " worker IDs are taken; the next may come free in " + number(answer.number(2)) +
-                    " ms",
-                answer.time(2));
+                which + ": all of its " + number(answer.number(1, 1, largest_worker_id + 1)) +
+                    " worker IDs are taken; the next may come free in " +
+                    number(answer.wait(2).count()) + " ms",
+                answer.wait(2));
   }
   refuse_data(answer, which);
 }
@@ -172,8 +201,8 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
   }
   if (word == "outside_range") {
     throw Error(ErrorCode::invalid_worker_id, which + ": the cluster's worker IDs are " +
-                                                  number(answer.number(1)) + " to " +
-                                                  number(answer.number(2)));
+                                                  number(answer.worker_id(1)) + " to " +
+                                                  number(answer.worker_id(2)));
   }
   if (word == "never_granted") {
     throw Error(ErrorCode::not_assigned, which + ": it was never granted");
@@ -183,14 +212,14 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
   }
   if (word == "granted_to_another") {
     throw Error(ErrorCode::token_mismatch,
-                which + ": it was granted to another, under epoch " + number(answer.number(1)));
+                which + ": it was granted to another, under epoch " + number(answer.epoch(1)));
   }
   if (word == "released_before") {
     throw Error(ErrorCode::not_assigned, which + ": it was released, or its holder evicted");
   }
   if (word == "another_epoch") {
     throw Error(ErrorCode::not_assigned,
-                which + ": its lease has another epoch, " + number(answer.number(1)));
+                which + ": its lease has another epoch, " + number(answer.epoch(1)));
   }
   if (word == "free") throw Error(ErrorCode::not_assigned, which + ": nobody holds it");
   if (word == "of_former_incarnation") {
@@ -200,7 +229,7 @@ Configuration configuration_of(const Answer& answer, std::size_t index) {
   }
   if (word == "ended") {
     throw Error(ErrorCode::token_expired,
-                which + ": its lease ended " + number(answer.number(1)) + " ms ago");
+                which + ": its lease ended " + number(answer.wait(1).count()) + " ms ago");
   }
   refuse_data(answer, which);
 }
@@ -215,19 +244,6 @@ std::string renewal_word(Renewal renewal) {
       return "resume";
   }
   throw Error(ErrorCode::invalid_argument, "the kind of renewal is none of the known ones");
-}
-
-// The scripts count in doubles, which are exact to 2^53.
-void check_times(const Configuration& configuration) {
-  constexpr milliseconds longest = std::chrono::hours{24 * 365 * 30};
-  for (const milliseconds time :
-       {configuration.lease_time, configuration.reuse_delay, configuration.cool_down}) {
-    if (time > longest) {
-      throw Error(ErrorCode::invalid_argument,
-                  "a time of the configuration is " + number(time.count()) +
-                      " ms; on Redis it must not be above " + number(longest.count()) + " ms");
-    }
-  }
 }
 
 std::string packed(const Configuration& configuration) {
@@ -284,7 +300,6 @@ class RedisStore final : public Store {
  private:
   Grant do_acquire(const AcquireRequest& request, milliseconds timeout) override {
     const Configuration& configuration = request.configuration;
-    check_times(configuration);
     const Deadline deadline = detail::redis::deadline_after(timeout);
     const Words words{packed(request.token), packed(configuration), packed(request.client),
                       request.instance,      request.owner,         claims(request)};
@@ -357,9 +372,10 @@ class RedisStore final : public Store {
                               Keep::on_master, detail::redis::deadline_after(timeout));
     if (answer.word() == "released") return;
     if (answer.word() == "timestamp_above" && request.last_timestamp_ms) {
-      throw Error(ErrorCode::invalid_argument,
-                  "the last timestamp used, " + number(*request.last_timestamp_ms) +
-                      ", is above the reserved ones, which end at " + number(answer.number(1)));
+      throw Error(ErrorCode::invalid_argument, "the last timestamp used, " +
+                                                   number(*request.last_timestamp_ms) +
+                                                   ", is above the reserved ones, which end at " +
+                                                   number(answer.time(1).count()));
     }
     refuse_lease(answer, request.cluster, request.worker_id);
   }
@@ -391,7 +407,7 @@ class RedisStore final : public Store {
           run(detail::redis::inspect_script, cluster, words, Keep::nothing, deadline);
       if (page.word() == "unknown_cluster") return std::nullopt;
       if (page.word() != "page") refuse_data(page, "cluster " + quoted(cluster));
-      cursor = page.text(1);
+      cursor = page.cursor(1);
       const rules::StoreTime time{page.time(3), {}};
       const Answer rows = page.array(2);
       for (std::size_t index = 0; index < rows.size(); ++index) {
@@ -422,7 +438,7 @@ class RedisStore final : public Store {
     do {
       const Answer batch =
           answer_in(send({"SCAN", cursor, "MATCH", every, "COUNT", "1000"}, deadline));
-      cursor = batch.text(0);
+      cursor = batch.cursor(0);
       const Answer found = batch.array(1);
       for (std::size_t index = 0; index < found.size(); ++index) {
         const std::string& key = found.text(index);
@@ -453,7 +469,7 @@ class RedisStore final : public Store {
                       packed(request.client)};
     const Answer answer = run(detail::redis::evict_script, request.cluster, words,
                               Keep::on_replicas, detail::redis::deadline_after(timeout));
-    if (answer.word() == "evicted") return answer.time(1);
+    if (answer.word() == "evicted") return answer.wait(1);
     refuse_lease(answer, request.cluster, request.worker_id);
   }
 
@@ -502,7 +518,7 @@ class RedisStore final : public Store {
             .lease_end = row.time(2),
             .free_at = row.time(3),
             .reserved = {row.number(4), row.number(5)},
-            .released = row.number(6) != 0};
+            .released = row.number(6, 0, 1) != 0};
   }
 
   static Words renew_words(const RenewRequest& request) {
@@ -608,7 +624,8 @@ class RedisStore final : public Store {
     replies.pop_back();
     const auto* reply = std::get_if<RedisReply>(&last);
     const auto* count = reply ? std::get_if<std::int64_t>(&reply->value) : nullptr;
-    if (count != nullptr && *count >= wait_replicas_) return replies;
+    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+    if (count != nullptr && *count >= wait_replicas_ && *count <= most) return replies;
     for (Reply& each : replies) {
       const auto* answered = std::get_if<RedisReply>(&each);
       if (answered != nullptr && error_in(*answered) == nullptr) each = not_kept(last);
