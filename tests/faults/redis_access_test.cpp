@@ -138,6 +138,19 @@ TEST_F(RedisAccess, MissingPasswordIsDenied) {
   EXPECT_EQ(Client{}.acquire(*open("default:secret")).worker_id, 2);
 }
 
+TEST_F(RedisAccess, AFullServerSaysSo) {
+  const auto inside = open_redis_store(server.url());
+  const Client holder;
+  const Grant grant = holder.acquire(*inside);
+  server.cli({"CONFIG", "SET", "maxclients", "1"});
+  for (const std::string& url : {server.url(), server.socket_url()}) {
+    expect_error_naming(
+        ErrorCode::unavailable, [&] { Client{}.acquire(*open_redis_store(url)); },
+        "max number of clients reached", "maxclients");
+  }
+  EXPECT_EQ(holder.renew(*inside, grant.worker_id).epoch, grant.epoch);
+}
+
 TEST_F(RedisAccess, DatabasesAreApart) {
   const auto store = open_redis_store(server.url() + "/3");
   EXPECT_EQ(Client{}.acquire(*store).worker_id, 1);

@@ -378,6 +378,50 @@ TEST(RedisConnection, AFloodEndsByTheDeadline) {
   }
 }
 
+// A server that has no room says so and closes, whether it was asked anything or not.
+TEST(RedisConnection, WhoIsTurnedAwayHearsWhy) {
+  for (const bool asked : {false, true}) {
+    ScriptedServer server([&](Peer& peer, int) {
+      if (asked) peer.read_command();
+      peer.send("-ERR max number of clients reached\r\n");
+    });
+    const std::string place = "127.0.0.1:" + std::to_string(server.port());
+    for (const std::string& url :
+         {"redis://" + place, "redis://:secret@" + place, "redis+sentinel://" + place + "/jobs",
+          "redis+cluster://" + place}) {
+      SCOPED_TRACE(url);
+      expect_error_naming(
+          ErrorCode::unavailable, [&] { open_redis_store(url)->inspect("jobs", patience); },
+          "max number of clients reached", "maxclients");
+    }
+  }
+}
+
+TEST(RedisConnection, AnyErrorInAnswerToTheGreetingIsNoWelcome) {
+  for (const std::string text : {"LOADING", "BUSY", "MASTERDOWN", "ERR something else"}) {
+    std::vector<Words> commands;
+    {
+      ScriptedServer server([&](Peer& peer, int) {
+        commands.push_back(peer.read_command());
+        peer.send("-" + text + "\r\n");
+        peer.wait_until_closed();
+      });
+      ConnectionPool pool(parse_redis_url(server.url()));
+      EXPECT_THROW(command(pool, {"GET"}), Error) << text;
+    }
+    EXPECT_EQ(commands, std::vector<Words>{{"PING"}}) << text;
+  }
+  for (const std::string text : {"NOPERM no PING for you", "ERR unknown command 'PING'"}) {
+    ScriptedServer server([&](Peer& peer, int) {
+      peer.answer("-" + text + "\r\n");
+      peer.answer("+OK\r\n");
+      peer.wait_until_closed();
+    });
+    ConnectionPool pool(parse_redis_url(server.url()));
+    EXPECT_EQ(command(pool, {"GET"}), RedisReply{std::string{"OK"}}) << text;
+  }
+}
+
 // What a sentinel names is connected to and shown, so it has to be a host and a port.
 TEST(RedisConnection, ASentinelThatNamesNoServerIsRefused) {
   const std::vector<std::pair<std::string, std::string>> named{{"127.0.0.1", "21200abc"},

@@ -135,18 +135,19 @@ void Connection::prepare(const RedisUrl& url, Deadline deadline) {
 }
 
 void Connection::introduce(const std::optional<Credentials>& credentials, Deadline deadline) {
-  if (!credentials) return refuse_strangers(exchange({"PING"}, deadline));
+  if (!credentials) return expect_welcome(exchange({"PING"}, deadline));
   const auto& [user, password] = *credentials;
   demand(user.empty() ? std::vector<std::string>{"AUTH", password}
                       : std::vector<std::string>{"AUTH", user, password},
          deadline);
 }
 
-// Any answer will do, such as that the server is busy, but that it answers nobody without a password.
-void Connection::refuse_strangers(const RedisReply& pong) const {
+// An error is no welcome: the server may close the connection behind it, as at maxclients. Nobody needs
+// PING itself.
+void Connection::expect_welcome(const RedisReply& pong) const {
   const auto* error = std::get_if<RedisReply::ServerError>(&pong.value);
-  if (error == nullptr) return;
-  if (error->text.rfind("NOAUTH", 0) == 0 || error->text.rfind("DENIED", 0) == 0) {
+  if (error != nullptr && !error->text.starts_with("NOPERM") &&
+      !error->text.starts_with("ERR unknown command")) {
     throw server_error(server_, error->text);
   }
 }
@@ -218,7 +219,16 @@ Connection::Answers Connection::change_all(std::span<const std::vector<std::stri
 RedisReply Connection::exchange(const std::vector<std::string>& words, Deadline deadline) {
   std::string bytes;
   append_request(bytes, words);
-  send(bytes, deadline);
+  try {
+    send(bytes, deadline);
+  } catch (const ConnectionFailure& failure) {
+    // Who turns us away says why and closes, perhaps before we said anything.
+    try {
+      return receive(deadline);
+    } catch (const ConnectionFailure&) {
+      throw failure;
+    }
+  }
   return receive(deadline);
 }
 

@@ -53,7 +53,7 @@ class Connection {
   void shake_hands(Deadline deadline);
   void prepare(const RedisUrl& url, Deadline deadline);
   void introduce(const std::optional<Credentials>& credentials, Deadline deadline);
-  void refuse_strangers(const RedisReply& pong) const;
+  void expect_welcome(const RedisReply& pong) const;
   void demand(const std::vector<std::string>& words, Deadline deadline);
   Answers answers_to(std::span<const std::vector<std::string>> commands, ErrorCode when_sent,
                      Deadline deadline);
