@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "doctor/redis_findings.hpp"
 
+#include "answer.hpp"
 #include "doctor/cluster_findings.hpp"
 #include "stores/redis/info.hpp"
 #include "stores/redis/permissions.hpp"
@@ -372,6 +373,13 @@ Findings judge_access(const RedisAccess& access) {
                       "ACL SETUSER " + (access.user == "default" ? "worker" : access.user) +
                           " on '>PASSWORD' " + detail::redis::needed_rules(access.deployment)});
   return findings;
+}
+
+Finding judge_proxy(const Error& info_failure) {
+  return {Severity::error, "proxy",
+          "INFO is not answered, though PING is (" + detail::facts_of(info_failure) +
+              "): a proxy such as twemproxy is between, which does not pass on what leases need",
+          "--store with the address of the Redis server itself"};
 }
 
 Findings judge_refusals(const RedisFacts& facts, const std::string& user) {

@@ -77,6 +77,9 @@ struct RedisAccess {
 /// What the user lacks, and the least that it needs.
 Findings judge_access(const RedisAccess& access);
 
+/// Who answers PING, but ends the connection, or says nothing, when INFO is asked.
+Finding judge_proxy(const Error& info_failure);
+
 /// What the server did not want to tell.
 Findings judge_refusals(const RedisFacts& facts, const std::string& user);
 

@@ -79,7 +79,12 @@ class RedisExamination {
   }
 
   Findings findings() {
-    ask_info();
+    try {
+      ask_info();
+    } catch (const Error& error) {
+      send({"PING"});  // Throws where there is no server at all.
+      return {judge_proxy(error)};
+    }
     Findings findings;
     const auto part = [&](const std::string& topic, const auto& work) {
       try {

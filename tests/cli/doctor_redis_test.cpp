@@ -409,6 +409,22 @@ TEST_F(DoctorOfRedis, FindsDataOfAnotherProgram) {
                  {"another program", "corrupt record"});
 }
 
+TEST_F(DoctorOfRedis, FindsAProxyThatDoesNotPassInfoOn) {
+  const RedisServer server(durable);
+  take(server, 1);
+  CuttingProxy proxy(server.port());
+  proxy.cut_at("INFO");
+  const Tool tool(proxy.url(), "jobs");
+  const Report report = report_of(tool);
+  EXPECT_EQ(report.exit_code, 97) << report.json.dump(1);
+  expect_finding(report, "error", "proxy", {"INFO", "closed", "twemproxy", "--store"});
+  EXPECT_EQ(report.json.dump().find("unknown"), std::string::npos) << report.json.dump(1);
+  // What only reads is not left open, wherever it is cut.
+  proxy.cut_at("EVALSHA");
+  const Result listed = tool({"list"});
+  EXPECT_EQ(listed.status.code, 87) << listed.errors;
+}
+
 TEST_F(DoctorOfRedis, FindsABusyServer) {
   const RedisServer server({"--busy-reply-threshold", "1"});
   Process script({"redis-cli", "-s", server.socket(), "EVAL", "while true do end", "0"});

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <functional>
 #include <limits>
 #include <netinet/in.h>
 #include <poll.h>
@@ -27,10 +28,11 @@ sockaddr_in loopback(std::uint16_t port) {
 }
 
 // Moves what has come from one end to the other; false when the connection is over or cut.
-bool move_bytes(int from, int to, std::atomic<std::int64_t>& left) {
+bool move_bytes(int from, int to, std::atomic<std::int64_t>& left,
+                const std::function<bool(const std::string&)>& passes) {
   std::array<char, 4096> buffer{};
   const ssize_t received = ::recv(from, buffer.data(), buffer.size(), 0);
-  if (received <= 0) return false;
+  if (received <= 0 || !passes({buffer.data(), static_cast<std::size_t>(received)})) return false;
   const std::int64_t passing = std::min<std::int64_t>(received, left);
   if (left != never) left -= passing;
   if (::send(to, buffer.data(), static_cast<std::size_t>(passing), MSG_NOSIGNAL) != passing) {
@@ -69,6 +71,16 @@ void CuttingProxy::heal() {
   request_bytes_left_ = reply_bytes_left_ = never;
 }
 
+void CuttingProxy::cut_at(const std::string& word) {
+  const std::lock_guard lock(mutex_);
+  unknown_word_ = "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+}
+
+bool CuttingProxy::knows(const std::string& request) const {
+  const std::lock_guard lock(mutex_);
+  return unknown_word_.empty() || request.find(unknown_word_) == std::string::npos;
+}
+
 void CuttingProxy::serve() {
   while (true) {
     std::array<pollfd, 2> entries{pollfd{listener_, POLLIN, 0}, pollfd{stop_, POLLIN, 0}};
@@ -95,8 +107,15 @@ void CuttingProxy::pass_on(int client, int server) {
       // Unless the proxy ends meanwhile.
       if (::poll(&entries[2], 1, static_cast<int>(delay_ms_)) != 0) return;
     }
-    if (entries[0].revents != 0 && !move_bytes(client, server, request_bytes_left_)) return;
-    if (entries[1].revents != 0 && !move_bytes(server, client, reply_bytes_left_)) return;
+    if (entries[0].revents != 0 &&
+        !move_bytes(client, server, request_bytes_left_,
+                    [this](const std::string& request) { return knows(request); })) {
+      return;
+    }
+    if (entries[1].revents != 0 &&
+        !move_bytes(server, client, reply_bytes_left_, [](const std::string&) { return true; })) {
+      return;
+    }
   }
 }
 

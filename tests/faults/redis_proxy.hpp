@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,6 +30,9 @@ class CuttingProxy {
   /// The same for replies; the request has then reached the server.
   void cut_reply_after(std::int64_t bytes) { reply_bytes_left_ = bytes; }
 
+  /// Cuts the connection when a request has this word, as a proxy does that does not know the command.
+  void cut_at(const std::string& word);
+
   /// Every reply comes that much later.
   void delay_replies(std::chrono::milliseconds delay) { delay_ms_ = delay.count(); }
 
@@ -38,6 +42,7 @@ class CuttingProxy {
  private:
   void serve();
   void pass_on(int client, int server);
+  bool knows(const std::string& request) const;
 
   std::uint16_t server_port_;
   int listener_;
@@ -45,7 +50,9 @@ class CuttingProxy {
   std::atomic<std::int64_t> request_bytes_left_;
   std::atomic<std::int64_t> reply_bytes_left_;
   std::atomic<std::int64_t> delay_ms_ = 0;
-  int stop_;  // eventfd(2): readable when the proxy ends
+  mutable std::mutex mutex_;
+  std::string unknown_word_;  // as it is sent; empty for none
+  int stop_;                  // eventfd(2): readable when the proxy ends
   std::thread thread_;
 };
 

@@ -398,7 +398,7 @@ TEST(RedisConnection, WhoIsTurnedAwayHearsWhy) {
 }
 
 TEST(RedisConnection, AnyErrorInAnswerToTheGreetingIsNoWelcome) {
-  for (const std::string text : {"LOADING", "BUSY", "MASTERDOWN", "ERR something else"}) {
+  for (const std::string text : {"ERR something else", "NOAUTH", "DENIED", "PROXY is full"}) {
     std::vector<Words> commands;
     {
       ScriptedServer server([&](Peer& peer, int) {
@@ -411,7 +411,8 @@ TEST(RedisConnection, AnyErrorInAnswerToTheGreetingIsNoWelcome) {
     }
     EXPECT_EQ(commands, std::vector<Words>{{"PING"}}) << text;
   }
-  for (const std::string text : {"NOPERM no PING for you", "ERR unknown command 'PING'"}) {
+  for (const std::string text : {"NOPERM no PING for you", "ERR unknown command 'PING'", "BUSY",
+                                 "LOADING", "MASTERDOWN", "MISCONF"}) {
     ScriptedServer server([&](Peer& peer, int) {
       peer.answer("-" + text + "\r\n");
       peer.answer("+OK\r\n");

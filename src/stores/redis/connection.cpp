@@ -142,14 +142,15 @@ void Connection::introduce(const std::optional<Credentials>& credentials, Deadli
          deadline);
 }
 
-// An error is no welcome: the server may close the connection behind it, as at maxclients. Nobody needs
-// PING itself.
+// An error is no welcome: the server may close the connection behind it, as at maxclients. Except where
+// it means PING alone, which nobody needs, or that the server is there and serves nobody for a while.
 void Connection::expect_welcome(const RedisReply& pong) const {
   const auto* error = std::get_if<RedisReply::ServerError>(&pong.value);
-  if (error != nullptr && !error->text.starts_with("NOPERM") &&
-      !error->text.starts_with("ERR unknown command")) {
-    throw server_error(server_, error->text);
+  if (error == nullptr || serves_nobody_now(error->text) || error->text.starts_with("NOPERM") ||
+      error->text.starts_with("ERR unknown command")) {
+    return;
   }
+  throw server_error(server_, error->text);
 }
 
 void Connection::demand(const std::vector<std::string>& words, Deadline deadline) {

@@ -3,6 +3,7 @@
 
 #include "whole_number.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace workerid::detail::redis {
@@ -115,6 +116,13 @@ bool is_unknown_script(std::string_view server_text) {
 bool is_replica(std::string_view server_text) {
   return begins_with_word(server_text, "READONLY") || wraps(server_text, "READONLY") ||
          begins_with_word(server_text, "MASTERDOWN");
+}
+
+bool serves_nobody_now(std::string_view server_text) {
+  return std::any_of(codes.begin(), codes.end(), [server_text](const Meaning& candidate) {
+    return candidate.code == ErrorCode::unavailable &&
+           begins_with_word(server_text, candidate.word);
+  });
 }
 
 bool is_cluster_down(std::string_view server_text) {

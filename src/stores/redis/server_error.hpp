@@ -20,6 +20,9 @@ bool is_unknown_script(std::string_view server_text);
 /// True if the server is a replica and changed nothing.
 bool is_replica(std::string_view server_text);
 
+/// True if the server is there for its clients, and only cannot serve them now: LOADING, BUSY.
+bool serves_nobody_now(std::string_view server_text);
+
 /// True if the node cannot serve a key now because its Redis Cluster has no whole view.
 bool is_cluster_down(std::string_view server_text);
 
