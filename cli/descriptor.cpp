@@ -15,8 +15,12 @@
 
 namespace workerid::cli {
 
+void check(int result, const char* what) {
+  if (result == -1) throw std::system_error(errno, std::generic_category(), what);
+}
+
 Descriptor::Descriptor(int number, const char* what) : number_(number) {
-  if (number < 0) throw std::system_error(errno, std::generic_category(), what);
+  check(number, what);
 }
 
 Descriptor::Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
@@ -34,9 +38,7 @@ namespace {
 
 std::array<int, 2> pipe_ends() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    throw std::system_error(errno, std::generic_category(), "pipe2");
-  }
+  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
   return ends;
 }
 
@@ -56,13 +58,12 @@ void Timer::set(BootTime deadline) const {
   itimerspec spec{};
   spec.it_value.tv_sec = seconds.count();
   spec.it_value.tv_nsec = (time - seconds).count();
-  if (::timerfd_settime(number(), TFD_TIMER_ABSTIME, &spec, nullptr) != 0) {
-    throw std::system_error(errno, std::generic_category(), "timerfd_settime");
-  }
+  check(::timerfd_settime(number(), TFD_TIMER_ABSTIME, &spec, nullptr), "timerfd_settime");
 }
 
 Bell::Bell() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd") {}
 
+// Neither fails but where nothing is to be done: it is raised already, or not at all.
 void Bell::raise() const noexcept {
   ::eventfd_write(number(), 1);
 }
@@ -79,9 +80,11 @@ Descriptor signal_descriptor(const sigset_t& signals) {
 void wait_readable(std::initializer_list<int> numbers) {
   std::vector<pollfd> polled;
   for (const int number : numbers) polled.push_back({.fd = number, .events = POLLIN, .revents = 0});
-  while (::poll(polled.data(), polled.size(), -1) < 0) {
-    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
-  }
+  int ready = 0;
+  do {
+    ready = ::poll(polled.data(), polled.size(), -1);
+  } while (ready < 0 && errno == EINTR);
+  check(ready, "poll");
 }
 
 }  // namespace workerid::cli

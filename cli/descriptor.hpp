@@ -11,6 +11,9 @@
 
 namespace workerid::cli {
 
+/// Errors: std::system_error with `what` if `result`, of a system call, is -1, from errno.
+void check(int result, const char* what);
+
 /// Owns a file descriptor. Movable; closed on exec by whoever makes it.
 class Descriptor {
  public:

@@ -7,11 +7,17 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <ctime>
+#include <exception>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
+#include <new>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -21,26 +27,45 @@
 
 namespace workerid::cli {
 
+// In memory, because it cannot be full, and a guard that stood still finds the latest.
+struct Orders {
+  std::atomic<BootTime::rep> deadline;
+  std::atomic<std::uint64_t> signals{0};  // to be sent to the command: a bit for each
+
+  static_assert(decltype(deadline)::is_always_lock_free && decltype(signals)::is_always_lock_free);
+};
+
 namespace {
 
 using std::chrono::milliseconds;
 
-// What `run` tells the guard.
-struct Order {
-  int signal = 0;     // to be sent to the command, or 0
-  BootTime deadline;  // the new one, if `signal` is 0
+constexpr std::uint64_t bit(int signal) {
+  return std::uint64_t{1} << static_cast<unsigned>(signal - 1);
+}
+
+// `run` says that there are new orders, the guard how all ended.
+struct Wake {
+  char nothing = 0;
 };
 
-// The children of this thread, which is a process's first: orphans are given to that one.
-std::vector<pid_t> children() {
+void set_signal_mask(const sigset_t& signals, sigset_t* former = nullptr) {
+  errno = ::pthread_sigmask(SIG_SETMASK, &signals, former);
+  check(errno == 0 ? 0 : -1, "pthread_sigmask");
+}
+
+void refuse(Ending& ending, const std::exception& error) {
+  const std::string_view text{error.what()};
+  text.copy(ending.refusal.data(), ending.refusal.size() - 1);
+}
+
+// The children of this thread, which is a process's first: orphans are given to that one. Nothing if
+// the list cannot be read.
+std::optional<std::vector<pid_t>> children() {
   std::ifstream file("/proc/thread-self/children");
+  if (!file) return std::nullopt;
   std::vector<pid_t> children;
   for (pid_t child = 0; file >> child;) children.push_back(child);
   return children;
-}
-
-void signal_all(const std::vector<pid_t>& processes, int number) {
-  for (const pid_t process : processes) ::kill(process, number);
 }
 
 // Ends all descendants but the `spared` children. Those whose parent ended become children, so the
@@ -50,19 +75,22 @@ void end_descendants(const std::vector<pid_t>& spared, Reaped reaped) {
   sigset_t child_ended;
   ::sigemptyset(&child_ended);
   ::sigaddset(&child_ended, SIGCHLD);
-  // The kernel may miss some in its list while it changes: then look again.
+  // The kernel may miss some in its list while it changes, and there may be no file left to read it:
+  // then look again.
   constexpr timespec look_again{.tv_sec = 0, .tv_nsec = 10'000'000};
   for (;;) {
-    std::vector<pid_t> remaining = children();
-    std::erase_if(remaining, [&](pid_t child) {
-      return std::find(spared.begin(), spared.end(), child) != spared.end();
-    });
-    signal_all(remaining, SIGKILL);
+    auto remaining = children();
+    if (remaining) {
+      std::erase_if(*remaining, [&](pid_t child) {
+        return std::find(spared.begin(), spared.end(), child) != spared.end();
+      });
+      for (const pid_t process : *remaining) ::kill(process, SIGKILL);
+    }
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, WNOHANG);
     if (pid > 0) {
       reaped(pid, status);
-    } else if (pid < 0 || (remaining.empty() && !spared.empty())) {
+    } else if (pid < 0 || (remaining && remaining->empty() && !spared.empty())) {
       return;
     } else {
       ::sigtimedwait(&child_ended, nullptr, &look_again);
@@ -74,81 +102,123 @@ void end_descendants(const std::vector<pid_t>& spared, Reaped reaped) {
 void reset_signals() {
   for (int number = 1; number < NSIG; ++number) {
     if (number == SIGHUP || number == SIGINT || number == SIGQUIT) continue;
-    ::signal(number, SIG_DFL);
+    // Some are not to be changed: the kernel's, and two that the C library keeps to itself.
+    if (::signal(number, SIG_DFL) == SIG_ERR && errno != EINVAL) check(-1, "sigaction");
   }
   sigset_t none;
   ::sigemptyset(&none);
-  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  set_signal_mask(none);
 }
 
-// In the process that becomes the command.
-[[noreturn]] void execute(const Program& program, pid_t guard, int socket) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != guard) ::_exit(exit_failure);  // it died before it could be asked for
-  if (program.identity_lock >= 0) ::fcntl(program.identity_lock, F_SETFD, 0);
-  const std::vector<char*> arguments = argument_pointers(program.arguments);
-  const std::vector<char*> environment = argument_pointers(program.environment);
-  reset_signals();
-  ::execvpe(arguments.front(), arguments.data(), environment.data());
-  send(socket, Ending{.exec_error = errno, .wait_status = 0, .overdue = false});
+// In the process that becomes the command, when `go` has something to read.
+[[noreturn]] void execute(const Program& program, pid_t guard, int socket, int go) {
+  Ending ending;
+  try {
+    check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl(PR_SET_PDEATHSIG)");
+    if (::getppid() != guard) ::_exit(exit_failure);  // it died before it could be asked for
+    if (program.identity_lock >= 0) check(::fcntl(program.identity_lock, F_SETFD, 0), "fcntl");
+    const std::vector<char*> arguments = argument_pointers(program.arguments);
+    const std::vector<char*> environment = argument_pointers(program.environment);
+    char byte = 0;
+    if (::read(go, &byte, 1) != 1) ::_exit(exit_failure);  // the guard will not do
+    reset_signals();
+    ::execvpe(arguments.front(), arguments.data(), environment.data());
+    ending.exec_error = errno;
+  } catch (const std::exception& error) {
+    refuse(ending, error);
+  }
+  send(socket, ending);
   ::_exit(exit_failure);
 }
 
+// close_range(2), where that is refused.
+void close_all_but(const std::vector<int>& kept, int first) {
+  std::vector<int> numbers;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const std::string name = entry.path().filename().string();
+    int number = -1;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    numbers.push_back(number);
+  }
+  for (const int number : numbers) {
+    const bool keep = number < first || std::find(kept.begin(), kept.end(), number) != kept.end();
+    if (!keep) ::close(number);
+  }
+}
+
 // Leaves open only what the guard needs: not the command's pipes, nor the store's connections.
-void close_descriptors(int socket, int identity_lock) {
+void close_descriptors(std::vector<int> kept) {
   constexpr int first_free = 3;
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int standard = 0; standard < first_free; ++standard) ::dup2(null, standard);
-  std::vector<int> kept{socket};
-  if (identity_lock >= first_free) kept.push_back(identity_lock);
+  for (int standard = 0; standard < first_free; ++standard) {
+    if (null < 0 || ::dup2(null, standard) < 0) ::close(standard);
+  }
+  if (null >= 0) ::close(null);
   std::sort(kept.begin(), kept.end());
   int from = first_free;
+  bool closed = true;
+  const auto close_up_to = [&](unsigned last) {
+    if (static_cast<unsigned>(from) > last) return;
+    closed = ::close_range(static_cast<unsigned>(from), last, 0) == 0 && closed;
+  };
   for (const int number : kept) {
-    if (number > from) {
-      ::close_range(static_cast<unsigned>(from), static_cast<unsigned>(number - 1), 0);
-    }
+    if (number < first_free) continue;
+    close_up_to(static_cast<unsigned>(number) - 1);
     from = number + 1;
   }
-  ::close_range(static_cast<unsigned>(from), ~0U, 0);
+  close_up_to(~0U);
+  if (!closed) close_all_but(kept, first_free);
 }
 
 // The guard's own life: ends when nothing below it is left.
 class GuardProcess {
  public:
-  GuardProcess(Descriptor socket, BootTime deadline, milliseconds grace)
-      : socket_(std::move(socket)), deadline_(deadline), grace_(grace) {}
+  GuardProcess(Descriptor socket, Orders& orders, milliseconds grace)
+      : socket_(std::move(socket)), orders_(orders), grace_(grace) {}
 
   [[noreturn]] void run(const Program& program) {
-    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    ::prctl(PR_SET_NAME, "workerid-guard");
-    const pid_t self = ::getpid();
-    program_ = ::fork();
-    if (program_ == 0) execute(program, self, socket_.number());
-    if (program_ < 0) {
-      ending_.exec_error = errno;
-    } else {
-      // Out of reach of the terminal's signals, above all of its stop. A group of its own would do
-      // for that, but the kernel hangs up a group with a stopped member when one ends whose parent
-      // is in another group of the session (setpgid(2)): a stopped `run` would end its neighbours.
-      ::setsid();
-      close_descriptors(socket_.number(), program.identity_lock);
-      watch();
+    try {
+      guard(program);
+    } catch (const std::exception& error) {
+      end_descendants({}, [](pid_t, int) {});
+      refuse(ending_, error);
     }
     send(socket_.number(), ending_);
     ::_exit(exit_success);
   }
 
  private:
-  void watch() {
+  void guard(const Program& program) {
+    check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl(PR_SET_CHILD_SUBREAPER)");
+    static_cast<void>(::prctl(PR_SET_NAME, "workerid-guard"));  // for people
+    const pid_t self = ::getpid();
+    std::optional<Pipe> go{std::in_place};
+    program_ = ::fork();
+    if (program_ == 0) execute(program, self, socket_.number(), go->read.number());
+    check(program_, "fork");
+    // Out of reach of the terminal's signals, above all of its stop. A group of its own would do
+    // for that, but the kernel hangs up a group with a stopped member when one ends whose parent
+    // is in another group of the session (setpgid(2)): a stopped `run` would end its neighbours.
+    check(::setsid(), "setsid");
+    close_descriptors(
+        {socket_.number(), program.identity_lock, go->read.number(), go->write.number()});
     sigset_t child_ended;
     ::sigemptyset(&child_ended);
     ::sigaddset(&child_ended, SIGCHLD);
     const Descriptor signals = signal_descriptor(child_ended);
     const Timer timer;
+    // Only now: the command has no moment without its guard.
+    check(static_cast<int>(::write(go->write.number(), "", 1)), "write");
+    go.reset();
+    watch(signals, timer);
+  }
+
+  void watch(const Descriptor& signals, const Timer& timer) {
     for (;;) {
       const bool supervised = follow_orders();
       if (!reap()) return;
-      const BootTime end = std::min(deadline_, leftovers_until_);
+      const BootTime deadline{BootTime::duration{orders_.deadline}};
+      const BootTime end = std::min(deadline, leftovers_until_);
       if (!supervised || BootClock::now() >= end) {
         ending_.overdue = running_;
         end_descendants({}, [this](pid_t pid, int status) { reaped(pid, status); });
@@ -163,21 +233,15 @@ class GuardProcess {
 
   // False if `run` is gone.
   bool follow_orders() {
-    Order order{};
-    for (;;) {
-      switch (receive(socket_.number(), order)) {
-        case Received::nothing:
-          return true;
-        case Received::closed:
-          return false;
-        case Received::message:
-          if (order.signal == 0) {
-            deadline_ = order.deadline;
-          } else if (running_) {
-            ::kill(program_, order.signal);
-          }
-      }
+    Wake wake;
+    Received received{};
+    while ((received = receive(socket_.number(), wake)) == Received::message) {
     }
+    const std::uint64_t signals = orders_.signals.exchange(0);
+    for (int number = 1; running_ && number < NSIG; ++number) {
+      if ((signals & bit(number)) != 0) ::kill(program_, number);
+    }
+    return received != Received::closed;
   }
 
   // False if nobody is left.
@@ -186,7 +250,9 @@ class GuardProcess {
     pid_t pid = 0;
     while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) reaped(pid, status);
     if (pid < 0) return false;
-    if (!running_) signal_all(children(), SIGTERM);  // also those that just became children
+    if (!running_) {  // also those that just became children
+      for (const pid_t child : children().value_or(std::vector<pid_t>{})) ::kill(child, SIGTERM);
+    }
     return true;
   }
 
@@ -198,7 +264,7 @@ class GuardProcess {
   }
 
   Descriptor socket_;
-  BootTime deadline_;
+  Orders& orders_;
   milliseconds grace_;
   pid_t program_ = -1;
   bool running_ = true;
@@ -206,14 +272,20 @@ class GuardProcess {
   Ending ending_;
 };
 
+std::unique_ptr<Orders, void (*)(Orders*)> shared_orders(BootTime deadline) {
+  void* const memory =
+      ::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) check(-1, "mmap");
+  return {new (memory) Orders{.deadline = deadline.time_since_epoch().count()},
+          [](Orders* orders) { ::munmap(orders, sizeof(Orders)); }};
+}
+
 }  // namespace
 
 Guard::SocketPair Guard::make_socket_pair() {
   std::array<int, 2> numbers{-1, -1};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, numbers.data()) !=
-      0) {
-    throw std::system_error(errno, std::generic_category(), "socketpair");
-  }
+  check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, numbers.data()),
+        "socketpair");
   return {{numbers[0], "socketpair"}, {numbers[1], "socketpair"}};
 }
 
@@ -221,20 +293,28 @@ Guard::Guard(const Program& program, BootTime deadline, milliseconds grace)
     : Guard(make_socket_pair(), program, deadline, grace) {}
 
 Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, milliseconds grace)
-    : socket_(std::move(sockets.outer)), not_ours_(children()) {
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  ::signal(SIGCHLD, SIG_DFL);  // were it ignored, nobody would hear how a process ended
+    : socket_(std::move(sockets.outer)), orders_(shared_orders(deadline)) {
+  const auto present = children();
+  check(present ? 0 : -1, "/proc/thread-self/children");
+  not_ours_ = *present;
+  check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl(PR_SET_CHILD_SUBREAPER)");
+  // Were it ignored, nobody would hear how a process ended.
+  if (::signal(SIGCHLD, SIG_DFL) == SIG_ERR) check(-1, "sigaction");
   // The guard is forked from a process with threads: of what they may have locked it uses nothing
   // but malloc, which glibc unlocks in the child. It never returns.
   sigset_t all;
   sigset_t former;
   ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &former);
+  set_signal_mask(all, &former);
   pid_ = ::fork();
   const int error = errno;
-  if (pid_ == 0) GuardProcess{std::move(sockets.inner), deadline, grace}.run(program);
-  ::pthread_sigmask(SIG_SETMASK, &former, nullptr);
-  if (pid_ < 0) throw std::system_error(error, std::generic_category(), "fork");
+  if (pid_ == 0) {
+    ::close(socket_.number());  // by itself, so that it hears when `run` is gone
+    GuardProcess{std::move(sockets.inner), *orders_, grace}.run(program);
+  }
+  set_signal_mask(former);
+  errno = error;
+  check(pid_, "fork");
 }
 
 Guard::~Guard() {
@@ -244,11 +324,17 @@ Guard::~Guard() {
 }
 
 void Guard::signal(int number) const {
-  send(socket_.number(), Order{.signal = number, .deadline = {}});
+  orders_->signals |= bit(number);
+  wake();
 }
 
 void Guard::set_deadline(BootTime deadline) const {
-  send(socket_.number(), Order{.signal = 0, .deadline = deadline});
+  orders_->deadline = deadline.time_since_epoch().count();
+  wake();
+}
+
+void Guard::wake() const noexcept {
+  send(socket_.number(), Wake{});  // where it cannot, the guard has not read others
 }
 
 std::optional<Ending> Guard::ending() {

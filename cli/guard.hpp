@@ -16,7 +16,9 @@
 
 #include <workerid/clock.hpp>
 
+#include <array>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -36,7 +38,12 @@ struct Ending {
   int exec_error = 0;    ///< The errno if it could not be started.
   int wait_status = 0;   ///< As from waitpid(2).
   bool overdue = false;  ///< The deadline came first.
+  /// Not empty if the system refused what the guard needs: the system call, and why. Then the command
+  /// was not started, or is ended.
+  std::array<char, 128> refusal{};
 };
+
+struct Orders;  // what the guard is to do
 
 /// Runs one program in a guard process. Use from the thread that made it; that thread must have
 /// all signals blocked which shall not end it.
@@ -44,16 +51,17 @@ class Guard {
  public:
   /// Starts the program; it is dead, with all that it started, soon after `deadline`. What it leaves
   /// behind when it ends by itself gets SIGTERM, and SIGKILL after `grace`.
+  /// Errors: std::system_error. What the guard is refused, ending() tells.
   Guard(const Program& program, BootTime deadline, std::chrono::milliseconds grace);
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
   /// Ends everything that still runs.
   ~Guard();
 
-  /// Sends a signal to the program.
+  /// Sends a signal to the program. Never blocks.
   void signal(int number) const;
 
-  /// Moves the deadline.
+  /// Moves the deadline. Never blocks.
   void set_deadline(BootTime deadline) const;
 
   /// Readable when ending() has something.
@@ -75,8 +83,11 @@ class Guard {
   Guard(SocketPair sockets, const Program& program, BootTime deadline,
         std::chrono::milliseconds grace);
 
+  void wake() const noexcept;
+
   Descriptor socket_;
-  std::vector<pid_t> not_ours_;  // children that this process had before
+  std::unique_ptr<Orders, void (*)(Orders*)> orders_;  // in memory that the guard shares
+  std::vector<pid_t> not_ours_;                        // children that this process had before
   pid_t pid_ = -1;
   bool ended_ = false;
 };

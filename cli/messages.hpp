@@ -9,7 +9,8 @@
 
 namespace workerid::cli {
 
-/// Sends one message. Fails silently if the other end is gone, which whoever reads this end notices.
+/// Sends one message. Fails silently if the other end is gone, which whoever reads this end notices, or
+/// leaves so many unread that there is no room.
 template <typename Message>
 void send(int socket, const Message& message) noexcept {
   static_cast<void>(::send(socket, &message, sizeof message, MSG_NOSIGNAL));

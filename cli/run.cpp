@@ -194,6 +194,12 @@ class Supervisor {
   }
 
   int exit_code_of(const Ending& ending, const std::string& name) const {
+    if (ending.refusal.front() != '\0') {
+      say(output_,
+          "cannot guard \"" + name + "\": " + ending.refusal.data() +
+              ". Allow this system call, for instance in the container's seccomp profile.");
+      return exit_failure;
+    }
     if (ending.exec_error != 0) {
       say(output_,
           "cannot run \"" + name + "\": " + std::generic_category().message(ending.exec_error));

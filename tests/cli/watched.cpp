@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <poll.h>
 #include <sstream>
@@ -41,6 +42,25 @@ pid_t parent_of(pid_t pid) {
     if (word == "PPid:" && status >> parent) return parent;
   }
   throw std::runtime_error("process " + std::to_string(pid) + " has no parent");
+}
+
+const std::multiset<std::string> files_of_a_guard{
+    "/dev/null", "/dev/null", "/dev/null", "anon_inode:[signalfd]", "anon_inode:[timerfd]",
+    "socket"};
+
+std::multiset<std::string> files_of(pid_t pid, const std::multiset<std::string>& expected) {
+  const std::filesystem::path folder = "/proc/" + std::to_string(pid) + "/fd";
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+  std::multiset<std::string> files;
+  do {
+    files.clear();
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      std::error_code gone;
+      const std::string name = std::filesystem::read_symlink(entry.path(), gone).string();
+      files.insert(name.substr(0, name.find(":[") == 6 ? 6 : std::string::npos));
+    }
+  } while (files != expected && std::chrono::steady_clock::now() < give_up);
+  return files;
 }
 
 std::vector<pid_t> pids_of(const std::string& output) {

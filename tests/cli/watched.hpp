@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <set>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -31,6 +32,13 @@ class Watched {
 
 /// The process that started `pid`.
 pid_t parent_of(pid_t pid);
+
+/// What a guard of `workerid run` has open, when its command runs.
+extern const std::multiset<std::string> files_of_a_guard;
+
+/// Waits until the open files of a process are `expected`, sockets without their number, and returns
+/// what they are.
+std::multiset<std::string> files_of(pid_t pid, const std::multiset<std::string>& expected);
 
 /// The process IDs that a command printed, one on a line.
 std::vector<pid_t> pids_of(const std::string& output);

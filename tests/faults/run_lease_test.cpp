@@ -9,8 +9,10 @@
 
 #include <workerid/clock.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -157,6 +159,17 @@ constexpr const char* family =
 
 class RunFamily : public RunFaults {
  protected:
+  // What stands before the tool, and how long its lease is.
+  explicit RunFamily(std::vector<std::string> words = {}, const std::string& lease = "2s")
+      : process(
+            [&] {
+              for (const std::string& word : run({}, {"sh", "-c", family}, lease)) {
+                words.push_back(word);
+              }
+              return words;
+            }(),
+            tool.environment()) {}
+
   void SetUp() override {
     const std::vector<pid_t> pids = [&] {
       while (pids_of(process.output()).size() < 3) {
@@ -173,7 +186,7 @@ class RunFamily : public RunFaults {
     EXPECT_TRUE(guard->ends_within(30s));
   }
 
-  Process process{run({}, {"sh", "-c", family}), tool.environment()};
+  Process process;
   std::unique_ptr<Watched> guard;
   std::vector<std::unique_ptr<Watched>> members;
 };
@@ -213,6 +226,82 @@ TEST_F(RunFamily, TheGuardIgnoresWhatOthersAreToldToDo) {
   process.signal(SIGTERM);
   EXPECT_EQ(process.wait(), (ExitStatus{128 + SIGTERM, 0}));
   expect_all_gone();
+}
+
+// An old seccomp profile, which knows close_range(2) not. The lease is so long that no deadline comes.
+class RunWithoutCloseRange : public RunFamily, public ::testing::WithParamInterface<const char*> {
+ protected:
+  RunWithoutCloseRange() : RunFamily({WORKERID_REFUSE, "close_range", GetParam()}, "30m") {}
+};
+
+TEST_P(RunWithoutCloseRange, AllIsGoneWhenRunIsKilled) {
+  // Of the caller's files the guard keeps none, of the socket one end.
+  EXPECT_EQ(files_of(guard->pid(), files_of_a_guard), files_of_a_guard);
+  process.signal(SIGKILL);
+  expect_all_gone();
+}
+
+INSTANTIATE_TEST_SUITE_P(Answers, RunWithoutCloseRange, ::testing::Values("EPERM", "ENOSYS"),
+                         [](const auto& answer) { return std::string{answer.param}; });
+
+// What a guard cannot do without is an error before the command starts.
+class RunRefused : public RunFaults, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(RunRefused, StartsNoCommandWithoutItsGuard) {
+  for (const char* const answer : {"EPERM", "ENOSYS"}) {
+    std::vector<std::string> words{WORKERID_REFUSE, GetParam(), answer};
+    for (const std::string& word : run({"--cool-down", "0s"}, {"echo", "started"})) {
+      words.push_back(word);
+    }
+    Process process(words, tool.environment());
+    const Result result = result_of(process);
+    EXPECT_EQ(result.status, (ExitStatus{1, 0})) << result.errors;
+    EXPECT_EQ(result.output, "");
+    // Named without the number that its name may end with, as the C library does.
+    const std::string call{GetParam(), std::strcspn(GetParam(), "24:")};
+    EXPECT_NE(result.errors.find(call), std::string::npos) << result.errors;
+    EXPECT_EQ(tool.count("leased"), 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(SystemCalls, RunRefused,
+                         ::testing::Values("eventfd2", "prctl:1", "prctl:36", "setsid", "signalfd4",
+                                           "socketpair", "timerfd_create"),
+                         [](const auto& call) {
+                           std::string name{call.param};
+                           std::replace(name.begin(), name.end(), ':', '_');
+                           return name;
+                         });
+
+// Waits until a process has taken the signals that it was sent.
+void wait_until_taken(pid_t pid) {
+  std::string line;
+  do {
+    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+    while (std::getline(status, line) && line.rfind("ShdPnd:", 0) != 0) {
+    }
+  } while (line != "ShdPnd:\t0000000000000000");
+}
+
+// So many that no socket takes them all.
+TEST_F(RunFaults, AGuardThatStoodStillHearsOfEverySignal) {
+  Process process(run({},
+                      {"sh", "-c",
+                       "trap 'echo got; exit 7' USR1; echo $PPID; while :; do sleep "
+                       "0.01; done"},
+                      "30m"),
+                  tool.environment());
+  ASSERT_TRUE(process.wait_for_output("\n")) << process.errors();
+  const Watched guard{pids_of(process.output()).at(0)};
+  guard.signal(SIGSTOP);
+  for (int count = 0; count < 1000; ++count) {
+    process.signal(SIGWINCH);
+    wait_until_taken(process.pid());
+  }
+  process.signal(SIGUSR1);
+  wait_until_taken(process.pid());
+  guard.signal(SIGCONT);
+  EXPECT_EQ(process.wait(), (ExitStatus{7, 0})) << process.errors();
 }
 
 // The kernel hangs up an orphaned process group with a stopped member when it loses the last parent
