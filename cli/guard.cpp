@@ -227,7 +227,8 @@ class GuardProcess {
       timer.set(end);
       wait_readable({socket_.number(), signals.number(), timer.number()});
       signalfd_siginfo ignored{};
-      static_cast<void>(::read(signals.number(), &ignored, sizeof ignored));
+      while (::read(signals.number(), &ignored, sizeof ignored) > 0) {
+      }
     }
   }
 

@@ -26,9 +26,13 @@ function(workerid_install_library target)
   install(TARGETS ${target} EXPORT ${package}
     LIBRARY COMPONENT runtime NAMELINK_COMPONENT development
     ARCHIVE COMPONENT development)
+  if(NOT target STREQUAL "workerid")
+    # Longer than what the build needs it must not be: CMake would fill up with colons, and an empty
+    # element is the current directory.
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN")
+  endif()
   install(EXPORT ${package} NAMESPACE workerid:: FILE ${package}-targets.cmake
     DESTINATION "${workerid_package_dir}" COMPONENT development)
-  set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN")
 
   get_target_property(type ${target} TYPE)
   if(type STREQUAL "STATIC_LIBRARY")
@@ -43,6 +47,11 @@ function(workerid_install_library target)
   install(FILES "${PROJECT_BINARY_DIR}/${package}.pc"
     DESTINATION "${workerid_pkgconfig_dir}" COMPONENT development)
 endfunction()
+
+foreach(component IN ITEMS runtime development tool)
+  install(FILES "${PROJECT_SOURCE_DIR}/LICENSE"
+    DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT ${component})
+endforeach()
 
 set(WORKERID_COMPONENTS testing)
 set(not_built)

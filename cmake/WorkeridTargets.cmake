@@ -1,16 +1,35 @@
 # What every target of this project is compiled with. Nothing here reaches a consumer.
+include(CheckCXXCompilerFlag)
+include(CheckPIESupported)
 find_package(Threads REQUIRED)
+check_pie_supported()
+check_cxx_compiler_flag(-fcf-protection WORKERID_CF_PROTECTION)
 
 add_library(workerid_private_flags INTERFACE)
 target_compile_options(workerid_private_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Woverloaded-virtual -Wimplicit-fallthrough
   $<$<BOOL:${WORKERID_WERROR}>:-Werror>)
-if(WORKERID_SANITIZE)
+# As Debian hardens what it builds, and the assertions of the standard library. The sanitizers see
+# more than all of it, and _FORTIFY_SOURCE works in optimised code alone.
+if(NOT WORKERID_SANITIZE)
+  target_compile_options(workerid_private_flags INTERFACE
+    -fstack-protector-strong $<$<BOOL:${WORKERID_CF_PROTECTION}>:-fcf-protection>
+    -D_GLIBCXX_ASSERTIONS
+    $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE$<SEMICOLON>-D_FORTIFY_SOURCE=2>)
+else()
   target_compile_options(workerid_private_flags INTERFACE
     -fsanitize=${WORKERID_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(workerid_private_flags INTERFACE -fsanitize=${WORKERID_SANITIZE})
 endif()
+
+# workerid_harden_link(<target>): its symbols are bound at the start and cannot be changed then.
+function(workerid_harden_link target)
+  get_target_property(type ${target} TYPE)
+  if(NOT type STREQUAL "STATIC_LIBRARY")
+    target_link_options(${target} PRIVATE LINKER:-z,relro,-z,now)
+  endif()
+endfunction()
 
 # workerid_library(<name> SOURCES … [LINK_PRIVATE …]): one installed library, as workerid::<suffix>.
 function(workerid_library name)
@@ -33,4 +52,5 @@ function(workerid_library name)
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     CXX_EXTENSIONS OFF
     POSITION_INDEPENDENT_CODE ON)
+  workerid_harden_link(${name})
 endfunction()

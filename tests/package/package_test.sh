@@ -121,6 +121,69 @@ test_relocatable() {
   if [ -n "$hits" ]; then fail "these lines name a directory of the build:" "$hits"; fi
 }
 
+# elf_files DIRECTORY: the programs and shared libraries that the build made there.
+elf_files() {
+  find "$1" -path "$WORK_DIR" -prune -o -path '*/CMakeFiles/*' -prune -o \
+    -type f \( -perm /111 -o -name '*.so*' \) -exec sh -c \
+    'head -c 4 "$1" | grep --quiet ELF && echo "$1"' sh {} \;
+}
+
+# expect_hardened FILE SYMBOL…: nothing is looked for in the current directory, all symbols are bound
+# at the start, and the symbols show that the compiler had the flags.
+expect_hardened() {
+  local file=$1 symbol
+  shift
+  readelf --wide --dynamic "$file" >"$WORK_DIR/dynamic"
+  grep --quiet 'FLAGS_1.*NOW' "$WORK_DIR/dynamic" || fail "$file binds its symbols late"
+  readelf --wide --program-headers "$file" | grep --quiet GNU_RELRO || fail "$file has no RELRO"
+  nm --dynamic --undefined-only "$file" >"$WORK_DIR/symbols"
+  for symbol; do
+    grep --quiet --extended-regexp "$symbol" "$WORK_DIR/symbols" || fail "$file does not use $symbol"
+  done
+}
+
+# expect_run_path FILE: it names no folder that somebody else may write to.
+expect_run_path() {
+  local path
+  path=$(readelf --wide --dynamic "$1" | sed -nE 's/.*\((RUNPATH|RPATH)\).*\[(.*)\]/\2/p')
+  [ -z "$path" ] && return
+  if grep --quiet --extended-regexp '^:|::|:$' <<<"$path"; then fail "$1 has the run path '$path'"; fi
+  if tr ':' '\n' <<<"$path" | grep --invert-match '^[/$]'; then fail "$1 has the run path '$path'"; fi
+}
+
+hardened_symbols='__stack_chk_fail _chk(@|$) __glibcxx_assert_fail'
+
+test_hardened() {
+  local file count=0
+  while read -r file; do
+    expect_run_path "$file"
+    count=$((count + 1))
+  done < <(elf_files "$BINARY_DIR" && elf_files "$prefix")
+  [ "$count" -gt 10 ] || fail "only $count files were found"
+  if ! has_part tool; then return; fi
+  for file in "$BINARY_DIR/workerid" "$prefix/bin/workerid"; do
+    # shellcheck disable=SC2086  # A list of words.
+    expect_hardened "$file" $hardened_symbols
+    readelf --file-header "$file" | grep --quiet 'DYN (Position-Independent Executable' ||
+      fail "$file is not position-independent"
+  done
+  if [ "$(uname -m)" = x86_64 ] && has_part static; then
+    readelf --notes "$prefix/$LIBDIR/libworkerid.a" >"$WORK_DIR/notes" 2>&1
+    grep --quiet 'IBT, SHSTK' "$WORK_DIR/notes" || fail "libworkerid.a has no control-flow protection"
+  fi
+}
+
+# The planted library of the current directory is not loaded.
+test_current_directory() {
+  local build library
+  if ! has_part tool || ! has_part redis; then return; fi
+  build=$(fresh current_directory)
+  library=$(ldd "$BINARY_DIR/workerid" | awk '/libhiredis/ { print $1; exit }')
+  [ -n "$library" ] || fail "the tool does not use hiredis"
+  echo 'not a library' >"$build/$library"
+  (cd "$build" && "$BINARY_DIR/workerid" --version) || fail "$library was looked for in $build"
+}
+
 test_demo() { "$SOURCE_DIR/scripts/demo" --tool "$prefix/bin/workerid"; }
 
 test_find_package() { use_by_find_package find_package "$prefix"; }
@@ -165,6 +228,14 @@ test_shared_libraries() {
   mv "$build/first" "$build/prefix"
   # shellcheck disable=SC2046  # A list of words.
   expect_files "$build/prefix" core shared $(components | tr ';' ' ')
+  local file
+  while read -r file; do
+    expect_run_path "$file"
+    # A small library may have nothing that the compiler guards.
+    expect_hardened "$file"
+  done < <(elf_files "$build/build" && elf_files "$build/prefix")
+  # shellcheck disable=SC2086  # A list of words.
+  expect_hardened "$build/prefix/$LIBDIR/libworkerid.so" $hardened_symbols
 
   # A shared library brings along what it uses: its users need not have it.
   use_by_find_package shared/find_package "$build/prefix"

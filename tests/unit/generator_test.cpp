@@ -556,15 +556,16 @@ TEST_F(IdentityTest, AChildOfForkKeepsTheLockButNotTheId) {  // as long as what 
   if (child == 0) {
     ::close(gate[1]);
     char byte = 0;
-    static_cast<void>(::read(gate[0], &byte, 1));
-    ::_exit(0);
+    ::_exit(::read(gate[0], &byte, 1) == 0 ? 0 : 1);
   }
   ::close(gate[0]);
   test.reset();
   Generator next = generator(options());
   EXPECT_EQ(code_of([&] { static_cast<void>(next.get_id(0ms)); }), ErrorCode::denied);
   ::close(gate[1]);
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  int status = 1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
   EXPECT_EQ(next.get_id(0ms).worker_id, 1);
 }
 
