@@ -253,7 +253,8 @@ TEST_F(RedisData, DamagedFieldsAreNamed) {
   for (const std::string field :
        {"last_epoch", "next_fresh", "granted", "min", "max", "lease_ms", "reuse_delay_ms",
         "cool_down_ms", "format", "incarnation_began", "last_wall_ms", "clock_ms",
-        "hold_back_until_ms", "lost_timestamps_ms", "witness_boot_ms", "latest_client_ms", "proven"}) {
+        "hold_back_until_ms", "lost_timestamps_ms", "witness_boot_ms", "latest_client_ms",
+        "proven"}) {
     for (const std::string value : {"1.5", "nan", "inf", "1e300", "-9007199254740992"}) {
       SCOPED_TRACE(testing::Message() << field << "=" << value);
       server.cli({"FLUSHALL"});
@@ -291,6 +292,30 @@ TEST_F(RedisData, DamagedRecordsAreNamed) {
     lua("redis.call('HSET', KEYS[1], struct.pack('>I4', 1), redis.call('GET', 'kept'))");
   }
   holder.renew(*store, grant.worker_id);
+}
+
+// A value that another program made huge is named, and neither looked through nor sent.
+TEST_F(RedisData, ValuesThatNobodyWritesSoLongAreNamed) {
+  const Client holder;
+  holder.acquire(*store);
+  for (const std::string field : {"", "record"}) {
+    SCOPED_TRACE(field);
+    lua("local field = ARGV[1] == '' and '' or struct.pack('>I4', 1) "
+        "local value = redis.call('HGET', KEYS[1], field) redis.call('SET', 'kept', value) "
+        "redis.call('HSET', KEYS[1], field, value .. string.rep('x', 8000000))",
+        field);
+    const std::string named = field.empty() ? "the cluster" : "worker ID 1";
+    const auto refused = [&](const auto& operation) {
+      expect_error_naming(ErrorCode::corrupt_record, operation, key("cluster"), named);
+    };
+    refused([&] { store->inspect("jobs", patience); });
+    refused([&] { holder.renew(*store, 1, Renewal::strict); });
+    refused([&] { holder.renew(*store, 1, Renewal::resume); });
+    lua("redis.call('HSET', KEYS[1], ARGV[1] == '' and '' or struct.pack('>I4', 1), "
+        "redis.call('GET', 'kept'))",
+        field);
+  }
+  holder.renew(*store, 1);
 }
 
 // The former formats had a field for it; this one has it among the cluster's numbers.

@@ -30,6 +30,7 @@ local RECORD_NUMBERS = {
   'epoch', 'first_ms', 'lead_ms', 'floor_ms', 'lease_ms', 'reuse_delay_ms',
 }
 local RECORD_FORM, RECORD_BYTES = '>ddddI4I4', 57  -- Behind a byte and the token; without the names.
+local MOST_BYTES = 4096  -- Of a cluster or a record with its names: no client writes half as many.
 
 -- Ends the operation with this answer.
 local function answer(...) error({...}, 0) end
@@ -121,7 +122,7 @@ local function is_whole(number) return number == math.floor(number) and math.abs
 local function unpack_cluster(packed)
   local format = #packed >= 72 and struct.unpack('>d', packed, 65)  -- It stays where it is.
   if format and is_whole(format) and format ~= FORMAT then answer('other_format', format, FORMAT) end
-  if #packed < CLUSTER_BYTES then damaged(CLUSTER, 'the cluster') end
+  if #packed < CLUSTER_BYTES or #packed > MOST_BYTES then damaged(CLUSTER, 'the cluster') end
   local values = {struct.unpack(CLUSTER_FORM, packed)}
   local cluster = {}
   for index, name in ipairs(CLUSTER_NUMBERS) do
@@ -138,7 +139,7 @@ local function read_cluster()
   local packed = call('HGET', CLUSTER, '')
   if packed then return unpack_cluster(packed) end
   local format = call('HGET', CLUSTER, 'format')  -- Of the former formats.
-  if format and format:match('^%d+$') then answer('other_format', tonumber(format), FORMAT) end
+  if format and #format <= 15 and format:match('^%d+$') then answer('other_format', tonumber(format), FORMAT) end
   if call('EXISTS', CLUSTER) > 0 then damaged(CLUSTER, 'the cluster') end
 end
 
@@ -188,7 +189,7 @@ local function unpack_record(key, packed, free_at_ms)
   local id = struct.unpack('>I4', key)
   local record = {id = id, free_at_ms = tonumber(free_at_ms)}
   local released = packed:sub(1, 1)
-  if #packed <= RECORD_BYTES or (released ~= '\0' and released ~= '\1') then
+  if #packed <= RECORD_BYTES or #packed > MOST_BYTES or (released ~= '\0' and released ~= '\1') then
     damaged(CLUSTER, 'the record of worker ID ' .. id)
   end
   record.token, record.released = packed:sub(2, 17), released == '\1'
