@@ -2,6 +2,7 @@
 //
 // Passwords, users and what they may do.
 #include "redis_subject.hpp"
+#include "stores/redis/connection_pool.hpp"
 #include "stores/redis/permissions.hpp"
 #include "support/expect_error.hpp"
 #include "support/redis_server.hpp"
@@ -15,6 +16,8 @@
 
 namespace workerid::tests {
 namespace {
+
+using namespace std::chrono_literals;
 
 // What docs/stores.md says that a user needs.
 const std::vector<std::string> needed = [] {
@@ -85,6 +88,199 @@ TEST_F(RedisAccess, MissingPermissionsAreDenied) {
       server.cli({"DEL", "{workerid:jobs}:order"});
       acquire_refused(ErrorCode::holding_back);  // and made anew
     });
+  }
+}
+
+// A user without one of these permissions leaves nothing: half of an operation would look like a loss,
+// and nobody would get an ID for a lease time and a reuse delay.
+class RedisRefusals : public RedisAccess {
+ protected:
+  struct Lack {
+    std::string name;
+    std::vector<std::string> rules;
+  };
+
+  // Each command that changes or reads a cluster's keys; each key, to be read and not written, or not to
+  // be used at all; whole classes of commands.
+  static std::vector<Lack> lacks() {
+    std::vector<Lack> all;
+    const auto add = [&](const std::string& name, const std::vector<std::string>& keys,
+                         const std::vector<std::string>& commands) {
+      all.push_back({name, keys});
+      all.back().rules.insert(all.back().rules.end(), commands.begin(), commands.end());
+    };
+    for (const std::string& missing : needed) {
+      if (missing == "+info" || missing == "+hscan") continue;  // only G7 is off; only to look
+      std::vector<std::string> commands;
+      for (const std::string& rule : needed) {
+        if (rule != missing) commands.push_back(rule);
+      }
+      add(missing, {"~{workerid:*}:*"}, commands);
+    }
+    for (const std::string part : {"cluster", "order", "instances"}) {
+      std::vector<std::string> others;
+      for (const std::string other : {"cluster", "order", "instances", "nothing"}) {
+        if (other != part) others.push_back("~{workerid:*}:" + other);
+      }
+      add("no " + part, others, needed);
+      others.push_back("%R~{workerid:*}:" + part);
+      add(part + " not written", others, needed);
+    }
+    for (const std::string commands : {"-@scripting", "-@write", "-@sortedset", "-@hash"}) {
+      add(commands, {"~*"}, {"+@all", commands});
+    }
+    return all;
+  }
+
+  // Every key with all that is in it, in an order of its own.
+  RedisReply data() {
+    constexpr const char* script = R"lua(
+      local all = redis.call('KEYS', '*')
+      table.sort(all)
+      for index, key in ipairs(all) do
+        local fields = {}
+        if redis.call('TYPE', key).ok == 'zset' then
+          fields = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+        else
+          local pairs_of_it = redis.call('HGETALL', key)
+          for at = 1, #pairs_of_it, 2 do
+            fields[#fields + 1] = pairs_of_it[at] .. ' ' .. pairs_of_it[at + 1]
+          end
+          table.sort(fields)
+        end
+        all[index] = {key, fields}
+      end
+      return all)lua";
+    return administrator.command({"EVAL", script, "0"}, patience);
+  }
+
+  detail::redis::ConnectionPool administrator{detail::redis::parse_redis_url(server.url())};
+
+  std::shared_ptr<Store> open_as_worker() const { return open("worker:s%25cret"); }
+};
+
+TEST_F(RedisRefusals, TheFirstUseOfAClusterLeavesNothing) {
+  for (const auto& [name, rules] : lacks()) {
+    SCOPED_TRACE(name);
+    server.cli({"FLUSHALL"});
+    server.cli({"SCRIPT", "FLUSH"});
+    set_user(rules);
+    for (int time = 0; time < 2; ++time) {
+      Client client;
+      client.fresh = false;
+      expect_error(ErrorCode::denied, [&] { client.acquire(*open_as_worker()); });
+      EXPECT_EQ(server.cli({"KEYS", "*"}), "");
+    }
+    // Nothing looks like a loss when it is allowed.
+    Client client;
+    client.fresh = false;
+    EXPECT_EQ(client.acquire(*open_redis_store(server.url())).worker_id, 1);
+  }
+}
+
+TEST_F(RedisRefusals, NoOperationIsDoneByHalf) {
+  const auto all = open_redis_store(server.url());
+  const auto limited = [](int most) {
+    Client client;
+    client.configuration = {1, most, 60s, 30s, 0ms};
+    return client;
+  };
+  for (const auto& [name, rules] : lacks()) {
+    for (const bool full : {false, true}) {
+      SCOPED_TRACE(name + (full ? ", a full pool" : ""));
+      server.cli({"FLUSHALL"});
+      const Client holder = limited(full ? 3 : 10);
+      Client other = holder;
+      other.token = Token::random();
+      Client gone = other;
+      gone.token = Token::random();
+      Grant grant = holder.acquire(*all);
+      const Grant others = other.acquire(*all);
+      const Grant freed = gone.acquire(*all);
+      gone.release(*all, freed.worker_id);
+      set_user(rules);
+      const auto store = open_as_worker();
+      int refused = 0;
+      const auto attempt = [&](const std::string& what, const auto& operation) {
+        for (int time = 0; time < 2; ++time) {
+          const RedisReply before = data();
+          try {
+            operation();
+          } catch (const Error& error) {
+            if (error.error_code() != ErrorCode::denied) continue;
+            ++refused;
+            EXPECT_TRUE(data() == before) << what << ": " << error.what();
+          }
+        }
+      };
+      const auto acquire = [&](const std::string& instance) {
+        Client client = holder;
+        client.token = Token::random();
+        AcquireRequest request = client.acquisition();
+        request.instance = instance;
+        store->acquire(request, patience);
+      };
+      attempt("acquire", [&] { acquire(""); });
+      attempt("acquire for an instance", [&] { acquire("pod"); });
+      for (const Renewal kind : {Renewal::held, Renewal::strict, Renewal::resume}) {
+        attempt("renew", [&] { holder.renew(*store, grant.worker_id, kind); });
+      }
+      attempt("restore", [&] { holder.restore(*store, grant); });
+      attempt("resize", [&] { store->resize({"jobs", 1, full ? 3 : 10, holder.time}, patience); });
+      attempt("evict", [&] {
+        store->evict({"jobs", others.worker_id, others.epoch, holder.time}, patience);
+      });
+      attempt("release", [&] { holder.release(*store, grant.worker_id); });
+      attempt("release of unused timestamps", [&] {
+        store->release({"jobs", others.worker_id, other.token, false, 0, other.time}, patience);
+      });
+      EXPECT_GE(refused, 2);
+      // Those who may go on.
+      const auto view = all->inspect("jobs", patience);
+      ASSERT_TRUE(view);
+      EXPECT_EQ(view->hold_back, 0ms);
+    }
+  }
+}
+
+// A store that was granted IDs does not look at its permissions again before each one.
+TEST_F(RedisRefusals, APermissionThatIsTakenAwayLeavesNothing) {
+  std::vector<std::string> rules = needed;
+  rules.emplace_back("~{workerid:*}:*");
+  set_user(rules);
+  const auto store = open_as_worker();
+  Client holder;
+  holder.configuration.max_worker_id = 1000;
+  const Grant grant = holder.acquire(*store);
+  for (const auto& [name, less] : lacks()) {
+    SCOPED_TRACE(name);
+    set_user(less);
+    for (int time = 0; time < 2; ++time) {
+      const RedisReply before = data();
+      Client another = holder;
+      another.token = Token::random();
+      try {
+        another.acquire(*store);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.error_code(), ErrorCode::denied) << error.what();
+        EXPECT_TRUE(data() == before) << error.what();
+      }
+    }
+  }
+  set_user(rules);
+  EXPECT_EQ(holder.renew(*store, grant.worker_id).epoch, grant.epoch);
+}
+
+TEST_F(RedisRefusals, WhoMayNotWaitForReplicasIsGrantedNothing) {
+  std::vector<std::string> rules = needed;
+  rules.emplace_back("~{workerid:*}:*");
+  set_user(rules);
+  const std::string url = "redis://worker:s%25cret@127.0.0.1:" + std::to_string(server.port());
+  for (int time = 0; time < 2; ++time) {
+    expect_error_naming(
+        ErrorCode::denied, [&] { Client{}.acquire(*open_redis_store(url + "?wait_replicas=1")); },
+        "wait");
+    EXPECT_EQ(server.cli({"KEYS", "*"}), "");
   }
 }
 

@@ -2,8 +2,9 @@
 --
 -- Grants a worker ID: design, section 3, acquire.
 --
--- ARGV: the token; the configuration; the client; the instance; the owner; fresh, the seen epoch, and
--- of a takeover the epoch and the tokens; what the script cache says of the cluster, if it was asked.
+-- ARGV: the token; the configuration; the client; the instance; the owner; 1 for fresh and 2 for a user
+-- who was granted one before, and is allowed what that takes, the seen epoch, and of a takeover the epoch
+-- and the tokens; what the script cache says of the cluster, if it was asked.
 --
 -- A cluster that is not there was never there, or was lost. Whether it was seen before in this life of
 -- the server, its script cache tells, which no FLUSHALL empties: clients keep a script there that bears
@@ -26,14 +27,15 @@ if ARGV[4] == '' and not ARGV[7] then
     local last_epoch, next_fresh, granted, min, max, lease_ms, reuse_delay_ms, cool_down_ms, format,
       _, last_wall_ms, clock_ms, hold_back_until_ms, lost_timestamps_ms, witness_boot_ms,
       latest_client_ms = struct.unpack('>dddddddddddddddd', cluster)
-    local _, seen_epoch = struct.unpack('>Bd', ARGV[6])
+    local claims, seen_epoch = struct.unpack('>Bd', ARGV[6])
+    local function done(...) return type(redis.pcall(...)) == 'number' end
     local passed = wall_ms - last_wall_ms
     local now_ms = clock_ms + passed
     local client_ms, boot_ms = struct.unpack('>dd', CLIENT)
     -- undisputed.lua
     if format == 6 and granted > 0 and seen_epoch <= last_epoch and passed >= 0 and
       16 * (passed + 1) <= lease_ms and undisputed and now_ms >= hold_back_until_ms then
-      local id, key, reserved_ms, former_token
+      local id, key, reserved_ms, former, former_token
       if next_fresh <= max then
         if granted == next_fresh - min and redis.pcall('ZCARD', KEYS[2]) == granted then
           id, key, reserved_ms = next_fresh, struct.pack('>I4', next_fresh), 0
@@ -48,13 +50,16 @@ if ARGV[4] == '' and not ARGV[7] then
         if candidate and free_at_ms > now_ms then
           return {'all_taken', max - min + 1, free_at_ms - now_ms}
         end
-        local record = candidate and redis.pcall('HGET', KEYS[1], first[1])
-        if record and #record > 57 and record:byte(58) == 9 then  -- Of no instance.
-          id, key, former_token = candidate, first[1], record:sub(2, 17)
-          reserved_ms = struct.unpack('>d', record, 34) + free_at_ms - struct.unpack('>I4', record, 54)
+        former = candidate and redis.pcall('HGET', KEYS[1], first[1])
+        if former and #former > 57 and former:byte(58) == 9 then  -- Of no instance.
+          id, key, former_token = candidate, first[1], former:sub(2, 17)
+          reserved_ms = struct.unpack('>d', former, 34) + free_at_ms - struct.unpack('>I4', former, 54)
         end
       end
-      if id then
+      -- What comes after HSET is known to be allowed, as in check_permissions(); a full memory refuses
+      -- ZADD, and what comes after HDEL no more.
+      if id and (claims >= 2 or done('ZADD', KEYS[2], 'XX', 0, 'no field') and
+          done('HDEL', KEYS[1], 'no field')) then
         local epoch = math.max(last_epoch + 1, time[1] * 1000000 + time[2])
         local believed_ms = math.max(0, math.min(client_ms, wall_ms + 60000))
         local first_ms = math.max(reserved_ms, lost_timestamps_ms, believed_ms - 1) + 1
@@ -62,11 +67,19 @@ if ARGV[4] == '' and not ARGV[7] then
           struct.pack('>ddddI4I4', epoch, first_ms, first_ms - now_ms, 0, lease_ms, reuse_delay_ms) ..
           '\t' .. ARGV[5]
         local counters = struct.pack('>ddd', epoch, next_fresh, granted)
-        if type(redis.pcall('HSET', KEYS[1], '', counters .. cluster:sub(25), key, record, ARGV[1],
-            key)) == 'number' then
-          if former_token then redis.call('HDEL', KEYS[1], former_token) end
-          redis.call('ZADD', KEYS[2], now_ms + lease_ms + reuse_delay_ms, key)
-          return struct.pack('>ddddd', id, epoch, first_ms, first_ms + lease_ms, lease_ms)
+        if done('HSET', KEYS[1], '', counters .. cluster:sub(25), key, record, ARGV[1], key) then
+          if (not former_token or done('HDEL', KEYS[1], former_token)) and
+            done('ZADD', KEYS[2], now_ms + lease_ms + reuse_delay_ms, key) then
+            return struct.pack('>ddddd', id, epoch, first_ms, first_ms + lease_ms, lease_ms)
+          end
+          -- Allowed no more: nothing must have changed. Who may not even do this is told below.
+          redis.pcall('HSET', KEYS[1], '', cluster)
+          redis.pcall('HDEL', KEYS[1], ARGV[1])
+          if former_token then
+            redis.pcall('HSET', KEYS[1], key, former, former_token, key)
+          else
+            redis.pcall('HDEL', KEYS[1], key)
+          end
         end
       end
     end
@@ -111,11 +124,13 @@ end
 
 return operation(function()
   local token, instance, owner = ARGV[1], ARGV[4], ARGV[5]
-  local fresh, seen_epoch, named_epoch = struct.unpack('>Bdd', ARGV[6])
+  local claims, seen_epoch, named_epoch = struct.unpack('>Bdd', ARGV[6])
+  local fresh = claims % 2
   local named_tokens = ARGV[6]:sub(18)
   local wanted = unpack_configuration(ARGV[2])
 
   local history = read_history()
+  check_permissions()
   local cluster = open_cluster()
   if not cluster then
     cluster = new_cluster(wanted)

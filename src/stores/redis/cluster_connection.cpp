@@ -120,6 +120,7 @@ Answers ClusterConnection::send(std::span<const Words> commands, Purpose purpose
       of_slot[slot_of_command(commands[index]).value_or(0)].push_back(index);
     }
   }
+  if (wait && of_slot.empty()) of_slot[0];  // Any node tells whether this user may.
   Answers answers(commands.size(), RedisReply{std::numeric_limits<std::int64_t>::max()});
   for (const auto& [slot, places] : of_slot) {
     std::vector<Words> some;

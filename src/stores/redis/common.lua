@@ -218,7 +218,6 @@ local function save_record(record)
   local was_named = another and record.saved_instance and
     call('HGET', INSTANCES, record.saved_instance)
 
-  call('ZADD', ORDER, record.free_at_ms, key)
   call('HSET', CLUSTER, key, table.concat({
     record.released and '\1' or '\0', record.token,
     struct.pack(RECORD_FORM, record.epoch, record.first_ms,
@@ -226,6 +225,7 @@ local function save_record(record)
       record.lease_ms, record.reuse_delay_ms),
     record.instance, '\t', record.owner,
   }), record.token, key)
+  call('ZADD', ORDER, record.free_at_ms, key)
   if record.saved_token and record.saved_token ~= record.token then
     call('HDEL', CLUSTER, record.saved_token)
   end
@@ -351,6 +351,7 @@ end
 local function rebuild(cluster)
   call('ZCARD', ORDER)  -- Deletes nothing that is not ours.
   call('HLEN', INSTANCES)
+  save_cluster(cluster)
   local all, records = call('HGETALL', CLUSTER), {}
   for index = 1, #all, 2 do
     local key = all[index]
@@ -452,3 +453,24 @@ end
 -- A server whose memory is full refuses a script's first write, unless it is one that can only free
 -- memory, and then lets the others pass: for operations that take no more room than there was.
 local function write_though_memory_is_full() call('HDEL', CLUSTER, 'no field') end
+
+-- Refuses a user who may not do all that may be needed, before anything is changed: half of an operation
+-- would look like a loss. Each command is tried so that it changes nothing; but HSET, which cannot be:
+-- what is changed first is always a field of CLUSTER, by HSET.
+local function check_permissions()
+  local none, no_key = 'no field', CLUSTER:gsub('cluster$', 'nothing')
+  local tries = {
+    {'ZADD', ORDER, 'XX', 0, none}, {'HDEL', CLUSTER, none}, {'HDEL', INSTANCES, none},
+    {'HGET', INSTANCES, none}, {'HEXISTS', CLUSTER, none}, {'HLEN', INSTANCES},
+    {'ZSCORE', ORDER, none}, {'ZCARD', ORDER}, {'ZRANGE', ORDER, 0, 0}, {'EXISTS', ORDER, INSTANCES},
+    {'HGETALL', no_key}, {'DEL', no_key},
+  }
+  for _, try in ipairs(tries) do
+    local reply = redis.pcall(unpack(try))
+    local err = type(reply) == 'table' and reply.err
+    -- A key of another type is refused where it is used. Who may use the keys need not be allowed others.
+    local is_borne = err and (err:find('WRONGTYPE', 1, true) or try[2] == no_key and
+      not (err:find("can't run this command", 1, true) or err:find("to run the '", 1, true)))
+    if err and not is_borne then error({failure = err}, 0) end
+  end
+end

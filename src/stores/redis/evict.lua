@@ -13,6 +13,7 @@ local CLIENT = ARGV[3]
 return operation(function()
   local id, epoch = struct.unpack('>I4', ARGV[1]), struct.unpack('>d', ARGV[2])
   write_though_memory_is_full()
+  check_permissions()
   local cluster = open_cluster()
   if not cluster then answer('unknown_cluster') end
   local record = find(cluster, id)

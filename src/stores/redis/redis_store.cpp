@@ -14,6 +14,7 @@
 #include <workerid/rules.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <limits>
 #include <map>
@@ -308,6 +309,7 @@ class RedisStore final : public Store {
     for (int tries = 0; tries < 4; ++tries) {
       const auto [answer, asked_at, marked] = ask_to_acquire(request.cluster, told, deadline);
       if (answer.grant()) {
+        may_acquire_ = true;
         if (marked == true) return noted_by_others(*answer.grant(), request.cluster, asked_at);
         return noted(*answer.grant(), request.cluster, deadline);
       }
@@ -499,10 +501,10 @@ class RedisStore final : public Store {
                                        wait_replicas_);
   }
 
-  // Fresh, the seen epoch, and what a takeover names.
-  static std::string claims(const AcquireRequest& request) {
+  // Fresh and what is known of the permissions, the seen epoch, and what a takeover names.
+  std::string claims(const AcquireRequest& request) const {
     const auto& [tokens, epoch] = request.takeover;
-    std::string words(1, request.fresh ? '\1' : '\0');
+    std::string words(1, static_cast<char>((request.fresh ? 1 : 0) + (may_acquire_ ? 2 : 0)));
     words += detail::redis::packed(
         {static_cast<std::int64_t>(request.seen_epoch), static_cast<std::int64_t>(epoch)});
     for (const Token& token : tokens) words += packed(token);
@@ -596,12 +598,22 @@ class RedisStore final : public Store {
       if (keep == Keep::on_master || wait_replicas_ == 0) {
         return complete(connection_->commands(commands, left), commands.size());
       }
+      if (!may_wait_) prove_wait(left);
       std::vector<Words> with_wait(commands.begin(), commands.end());
       with_wait.push_back({"WAIT", number(wait_replicas_), number(waiting_ms(left))});
       return kept(complete(connection_->commands(with_wait, left), with_wait.size()));
     } catch (const Error& error) {
       return std::vector<Reply>(commands.size(), error);
     }
+  }
+
+  // Who may not WAIT must not have written anything when that shows.
+  void prove_wait(milliseconds timeout) {
+    const RedisReply reply = connection_->command({"WAIT", "0", "0"}, timeout);
+    if (const auto* error = error_in(reply)) {
+      throw detail::redis::server_error(description(), error->text);
+    }
+    may_wait_ = true;
   }
 
   std::vector<Reply> complete(std::vector<Reply> replies, std::size_t count) const {
@@ -764,6 +776,8 @@ class RedisStore final : public Store {
   const std::shared_ptr<RedisConnection> connection_;
   const std::int32_t wait_replicas_;
   const Topology topology_;
+  std::atomic<bool> may_acquire_ = false;  // The user was allowed what that takes.
+  std::atomic<bool> may_wait_ = false;
   std::mutex mutex_;
   std::map<std::string, steady_clock::time_point> mark_due_;
 };

@@ -34,11 +34,12 @@ do
           end
         end
       end
-      if last_ms and
-        redis.pcall('ZADD', KEYS[2], 'XX', 'CH', new_free_at_ms, ARGV[1]) == 1 then
-        redis.call('HSET', KEYS[1], ARGV[1], '\1' .. record:sub(2, 33) ..
-          struct.pack('>d', last_ms - (new_free_at_ms - reuse_delay_ms)) .. record:sub(42))
-        return {'released'}
+      if last_ms and redis.pcall('HSET', KEYS[1], ARGV[1], '\1' .. record:sub(2, 33) ..
+          struct.pack('>d', last_ms - (new_free_at_ms - reuse_delay_ms)) .. record:sub(42)) == 0 then
+        if redis.pcall('ZADD', KEYS[2], 'XX', 'CH', new_free_at_ms, ARGV[1]) == 1 then
+          return {'released'}
+        end
+        redis.pcall('HSET', KEYS[1], ARGV[1], record)  -- Not allowed, or not in the order.
       end
     end
   end
@@ -50,6 +51,7 @@ return operation(function()
   local id, token = struct.unpack('>I4', ARGV[1]), ARGV[2]:sub(2)
   local strict, last_used_ms = ARGV[3] == '1', tonumber(ARGV[4])
   write_though_memory_is_full()
+  check_permissions()
   local cluster = open_cluster()
   local record = owned_record(cluster, id, token)
   if record.released then return {'released'} end

@@ -30,7 +30,7 @@ if ARGV[3] == 'held' then
       passed >= 0 and 16 * (passed + 1) <= lease_ms and undisputed and -ahead_ms * 64 <= lease_ms then
       local lease_end_ms = now_ms + lease_ms
       local free_at_ms = lease_end_ms + reuse_delay_ms
-      local written = true
+      local written, moved = true, false
       if ahead_ms * 64 > lease_ms then
         local former_ms = tonumber(redis.pcall('ZSCORE', KEYS[2], ARGV[1]))
         written = former_ms and former_ms <= free_at_ms
@@ -39,6 +39,7 @@ if ARGV[3] == 'held' then
             lease_end_ms
           written = redis.pcall('HSET', KEYS[1], ARGV[1],
             record:sub(1, 33) .. struct.pack('>d', lead_ms) .. record:sub(42)) == 0
+          moved = written
         end
       end
       if written and (redis.pcall('ZADD', KEYS[2], 'XX', 'GT', 'CH', free_at_ms, ARGV[1]) == 1 or
@@ -46,6 +47,7 @@ if ARGV[3] == 'held' then
         return struct.pack('>ddddd', struct.unpack('>I4', ARGV[1]), epoch, first_ms,
           lease_end_ms + lead_ms, lease_ms)
       end
+      if moved then redis.pcall('HSET', KEYS[1], ARGV[1], record) end  -- Not allowed, or disputed.
     end
   end
 end
@@ -55,6 +57,7 @@ end
 return operation(function()
   local id, token, renewal = struct.unpack('>I4', ARGV[1]), ARGV[2]:sub(2), ARGV[3]
   write_though_memory_is_full()
+  check_permissions()
   local cluster = open_cluster()
   local record = owned_record(cluster, id, token)
   if record.released then answer('released_before') end

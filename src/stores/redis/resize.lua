@@ -13,6 +13,7 @@ local CLIENT = ARGV[2]
 return operation(function()
   local low, high = struct.unpack('>dd', ARGV[1])
   write_though_memory_is_full()
+  check_permissions()
   local cluster = open_cluster()
   if not cluster then answer('unknown_cluster') end
   if low < cluster.min then  -- Some of those below the former range may never have been granted.

@@ -18,6 +18,7 @@ return operation(function()
   local own = unpack_configuration(ARGV[3])
 
   local history = read_history()
+  check_permissions()
   local cluster = open_cluster()
   if not cluster then
     cluster = new_cluster(own)
