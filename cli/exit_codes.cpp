@@ -42,6 +42,7 @@ std::string exit_code_table() {
   table += line("95", "torture: a promise was broken");
   table += line("96", "doctor: it has warnings");
   table += line("97", "doctor: it has errors");
+  table += line("98", "run: the lease ended, but a process of another user could not be ended");
   table += line("126", "run: the command cannot be executed");
   table += line("127", "run: the command was not found");
   table += line(

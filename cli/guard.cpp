@@ -58,20 +58,53 @@ void refuse(Ending& ending, const std::exception& error) {
   text.copy(ending.refusal.data(), ending.refusal.size() - 1);
 }
 
-// The children of this thread, which is a process's first: orphans are given to that one. Nothing if
-// the list cannot be read.
-std::optional<std::vector<pid_t>> children() {
-  std::ifstream file("/proc/thread-self/children");
+// What stands in a list of children of the kernel's; nothing if it cannot be read.
+std::optional<std::vector<pid_t>> read_children(const std::filesystem::path& path) {
+  std::ifstream file(path);
   if (!file) return std::nullopt;
   std::vector<pid_t> children;
   for (pid_t child = 0; file >> child;) children.push_back(child);
   return children;
 }
 
+// The children of this thread, which is a process's first: orphans are given to that one.
+std::optional<std::vector<pid_t>> children() {
+  return read_children("/proc/thread-self/children");
+}
+
+// The same without `spared`.
+std::optional<std::vector<pid_t>> children_but(const std::vector<pid_t>& spared) {
+  auto remaining = children();
+  if (remaining) {
+    std::erase_if(*remaining, [&](pid_t child) {
+      return std::find(spared.begin(), spared.end(), child) != spared.end();
+    });
+  }
+  return remaining;
+}
+
+// Adds the children of another process, as far as they can be seen.
+void append_children(std::vector<pid_t>& processes, pid_t parent) {
+  std::error_code gone;
+  const std::filesystem::path threads = "/proc/" + std::to_string(parent) + "/task";
+  for (std::filesystem::directory_iterator thread{threads, gone}, end; !gone && thread != end;
+       thread.increment(gone)) {
+    const auto more = read_children(thread->path() / "children").value_or(std::vector<pid_t>{});
+    processes.insert(processes.end(), more.begin(), more.end());
+  }
+}
+
+// Whether a process runs as another user. A number of 0 only asks.
+bool is_refused(pid_t process, int number) {
+  return ::kill(process, number) != 0 && errno == EPERM;
+}
+
 // Ends all descendants but the `spared` children. Those whose parent ended become children, so the
-// rounds reach every one. `reaped(pid, status)` hears of each child that ended.
+// rounds reach every one; below a child that cannot be ended they go down the tree. Returns such a
+// child when no others are left, or 0. `known` is a child that is ended even if no list can be read.
+// `reaped(pid, status)` hears of each child that ended.
 template <typename Reaped>
-void end_descendants(const std::vector<pid_t>& spared, Reaped reaped) {
+pid_t end_descendants(const std::vector<pid_t>& spared, pid_t known, Reaped reaped) {
   sigset_t child_ended;
   ::sigemptyset(&child_ended);
   ::sigaddset(&child_ended, SIGCHLD);
@@ -79,19 +112,30 @@ void end_descendants(const std::vector<pid_t>& spared, Reaped reaped) {
   // then look again.
   constexpr timespec look_again{.tv_sec = 0, .tv_nsec = 10'000'000};
   for (;;) {
-    auto remaining = children();
-    if (remaining) {
-      std::erase_if(*remaining, [&](pid_t child) {
-        return std::find(spared.begin(), spared.end(), child) != spared.end();
-      });
-      for (const pid_t process : *remaining) ::kill(process, SIGKILL);
+    const auto remaining = children_but(spared);
+    std::vector<pid_t> refused;
+    for (const pid_t child : remaining.value_or(std::vector<pid_t>{known})) {
+      if (child > 0 && is_refused(child, SIGKILL)) refused.push_back(child);
+    }
+    const bool all_refused = remaining && refused.size() == remaining->size();
+    const pid_t left = refused.empty() ? 0 : refused.front();
+    // No number is another process's so soon: the kernel gives them out in turn.
+    for (std::size_t index = 0; index < refused.size(); ++index) {
+      std::vector<pid_t> below;
+      append_children(below, refused[index]);
+      for (const pid_t process : below) {
+        if (is_refused(process, SIGKILL)) refused.push_back(process);
+      }
     }
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, WNOHANG);
     if (pid > 0) {
+      if (pid == known) known = 0;
       reaped(pid, status);
     } else if (pid < 0 || (remaining && remaining->empty() && !spared.empty())) {
-      return;
+      return 0;
+    } else if (left != 0 && all_refused) {
+      return left;
     } else {
       ::sigtimedwait(&child_ended, nullptr, &look_again);
     }
@@ -173,16 +217,17 @@ void close_descriptors(std::vector<int> kept) {
 // The guard's own life: ends when nothing below it is left.
 class GuardProcess {
  public:
-  GuardProcess(Descriptor socket, Orders& orders, milliseconds grace)
-      : socket_(std::move(socket)), orders_(orders), grace_(grace) {}
+  GuardProcess(Descriptor socket, Orders& orders, Patience patience)
+      : socket_(std::move(socket)), orders_(orders), patience_(patience) {}
 
   [[noreturn]] void run(const Program& program) {
     try {
       guard(program);
     } catch (const std::exception& error) {
-      end_descendants({}, [](pid_t, int) {});
+      end_descendants({}, program_, [](pid_t, int) {});
       refuse(ending_, error);
     }
+    ending_.left = 0;
     send(socket_.number(), ending_);
     ::_exit(exit_success);
   }
@@ -217,19 +262,31 @@ class GuardProcess {
     for (;;) {
       const bool supervised = follow_orders();
       if (!reap()) return;
+      const BootTime now = BootClock::now();
       const BootTime deadline{BootTime::duration{orders_.deadline}};
-      const BootTime end = std::min(deadline, leftovers_until_);
-      if (!supervised || BootClock::now() >= end) {
-        ending_.overdue = running_;
-        end_descendants({}, [this](pid_t pid, int status) { reaped(pid, status); });
-        return;
+      BootTime end = std::min(deadline, leftovers_until_);
+      if (!supervised || now >= end) {
+        ending_.overdue = ending_.overdue || running_;
+        if (end_all() == 0) return;
+        end = now + std::chrono::seconds{1};  // then again: they may have started more
       }
       timer.set(end);
-      wait_readable({socket_.number(), signals.number(), timer.number()});
+      wait_readable({supervised ? socket_.number() : -1, signals.number(), timer.number()});
       signalfd_siginfo ignored{};
       while (::read(signals.number(), &ignored, sizeof ignored) > 0) {
       }
     }
+  }
+
+  // Returns a process that cannot be ended, or 0. `run` hears of the first.
+  pid_t end_all() {
+    const pid_t left = end_descendants({}, running_ ? program_ : 0,
+                                       [this](pid_t pid, int status) { reaped(pid, status); });
+    if (left != 0 && left != ending_.left) {
+      ending_.left = left;
+      send(socket_.number(), ending_);
+    }
+    return left;
   }
 
   // False if `run` is gone.
@@ -240,6 +297,7 @@ class GuardProcess {
     }
     const std::uint64_t signals = orders_.signals.exchange(0);
     for (int number = 1; running_ && number < NSIG; ++number) {
+      // If it is refused, `run` knows by out_of_reach().
       if ((signals & bit(number)) != 0) ::kill(program_, number);
     }
     return received != Received::closed;
@@ -261,12 +319,12 @@ class GuardProcess {
     if (pid != program_) return;
     running_ = false;
     ending_.wait_status = status;
-    leftovers_until_ = BootClock::now() + grace_;
+    leftovers_until_ = BootClock::now() + patience_.grace;
   }
 
   Descriptor socket_;
   Orders& orders_;
-  milliseconds grace_;
+  Patience patience_;
   pid_t program_ = -1;
   bool running_ = true;
   BootTime leftovers_until_ = BootTime::max();
@@ -290,10 +348,10 @@ Guard::SocketPair Guard::make_socket_pair() {
   return {{numbers[0], "socketpair"}, {numbers[1], "socketpair"}};
 }
 
-Guard::Guard(const Program& program, BootTime deadline, milliseconds grace)
-    : Guard(make_socket_pair(), program, deadline, grace) {}
+Guard::Guard(const Program& program, BootTime deadline, Patience patience)
+    : Guard(make_socket_pair(), program, deadline, patience) {}
 
-Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, milliseconds grace)
+Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, Patience patience)
     : socket_(std::move(sockets.outer)), orders_(shared_orders(deadline)) {
   const auto present = children();
   check(present ? 0 : -1, "/proc/thread-self/children");
@@ -311,7 +369,7 @@ Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, mill
   const int error = errno;
   if (pid_ == 0) {
     ::close(socket_.number());  // by itself, so that it hears when `run` is gone
-    GuardProcess{std::move(sockets.inner), *orders_, grace}.run(program);
+    GuardProcess{std::move(sockets.inner), *orders_, patience}.run(program);
   }
   set_signal_mask(former);
   errno = error;
@@ -319,8 +377,9 @@ Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, mill
 }
 
 Guard::~Guard() {
+  if (left_alone_) return;
   if (!ended_) kill();
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  while (pid_ > 0 && ::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 
@@ -340,23 +399,35 @@ void Guard::wake() const noexcept {
 
 std::optional<Ending> Guard::ending() {
   Ending ending;
-  switch (receive(socket_.number(), ending)) {
+  switch (gone_ ? Received::closed : receive(socket_.number(), ending)) {
     case Received::nothing:
       return std::nullopt;
     case Received::message:
-      ended_ = true;
+      ended_ = ending.left == 0;
       return ending;
     case Received::closed:
       break;
   }
-  kill();
+  gone_ = true;
+  ending.left = kill();
   ending.wait_status = SIGKILL;
   return ending;
 }
 
-void Guard::kill() {
-  end_descendants(not_ours_, [](pid_t, int) {});
+pid_t Guard::kill() {
   ended_ = true;
+  return end_descendants(not_ours_, pid_, [this](pid_t pid, int) {
+    if (pid == pid_) pid_ = 0;
+  });
+}
+
+pid_t Guard::out_of_reach() const {
+  std::vector<pid_t> family = children_but(not_ours_).value_or(std::vector<pid_t>{});
+  for (std::size_t index = 0; index < family.size(); ++index) {
+    if (is_refused(family[index], 0)) return family[index];
+    append_children(family, family[index]);
+  }
+  return 0;
 }
 
 }  // namespace workerid::cli

@@ -38,6 +38,8 @@ struct Ending {
   int exec_error = 0;    ///< The errno if it could not be started.
   int wait_status = 0;   ///< As from waitpid(2).
   bool overdue = false;  ///< The deadline came first.
+  pid_t left = 0;  ///< Not 0: this is not the end; all is ended but this, which runs as another
+                   ///< user, and perhaps others like it.
   /// Not empty if the system refused what the guard needs: the system call, and why. Then the command
   /// was not started, or is ended.
   std::array<char, 128> refusal{};
@@ -45,17 +47,24 @@ struct Ending {
 
 struct Orders;  // what the guard is to do
 
+/// How long the guard waits for others, and others for it.
+struct Patience {
+  std::chrono::milliseconds
+      grace{};                       ///< From SIGTERM to SIGKILL, for what the program left behind.
+  std::chrono::milliseconds late{};  ///< So long after a deadline all ought to be over.
+};
+
 /// Runs one program in a guard process. Use from the thread that made it; that thread must have
 /// all signals blocked which shall not end it.
 class Guard {
  public:
   /// Starts the program; it is dead, with all that it started, soon after `deadline`. What it leaves
-  /// behind when it ends by itself gets SIGTERM, and SIGKILL after `grace`.
+  /// behind when it ends by itself gets SIGTERM, and SIGKILL after the grace.
   /// Errors: std::system_error. What the guard is refused, ending() tells.
-  Guard(const Program& program, BootTime deadline, std::chrono::milliseconds grace);
+  Guard(const Program& program, BootTime deadline, Patience patience);
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
-  /// Ends everything that still runs.
+  /// Ends everything that still runs and can be ended, unless leave() was called.
   ~Guard();
 
   /// Sends a signal to the program. Never blocks.
@@ -64,14 +73,23 @@ class Guard {
   /// Moves the deadline. Never blocks.
   void set_deadline(BootTime deadline) const;
 
-  /// Readable when ending() has something.
-  int number() const noexcept { return socket_.number(); }
+  /// Readable when ending() has something; -1 if that has to be asked now and then.
+  int number() const noexcept { return gone_ ? -1 : socket_.number(); }
 
-  /// How the program ended; nothing while it or something that it started runs. Never blocks.
+  /// How the program ended; nothing while it or something that it started runs. Never blocks for
+  /// longer than it takes to end what is left without a guard.
   std::optional<Ending> ending();
 
-  /// Ends the guard and everything below it, at once and without its help.
-  void kill();
+  /// Ends the guard and everything below it, at once and without its help. Returns a process that
+  /// cannot be ended, because it runs as another user, or 0.
+  pid_t kill();
+
+  /// A process below the guard that runs as another user, so that it can be neither signalled nor
+  /// ended; 0 if there is none. Never blocks.
+  pid_t out_of_reach() const;
+
+  /// Leaves the guard alone with what cannot be ended; it keeps the identity file locked meanwhile.
+  void leave() noexcept { left_alone_ = true; }
 
  private:
   struct SocketPair {
@@ -80,16 +98,17 @@ class Guard {
   };
   static SocketPair make_socket_pair();
 
-  Guard(SocketPair sockets, const Program& program, BootTime deadline,
-        std::chrono::milliseconds grace);
+  Guard(SocketPair sockets, const Program& program, BootTime deadline, Patience patience);
 
   void wake() const noexcept;
 
   Descriptor socket_;
   std::unique_ptr<Orders, void (*)(Orders*)> orders_;  // in memory that the guard shares
   std::vector<pid_t> not_ours_;                        // children that this process had before
-  pid_t pid_ = -1;
+  pid_t pid_ = 0;                                      // 0 when it was waited for
   bool ended_ = false;
+  bool gone_ = false;  // ended by somebody else
+  bool left_alone_ = false;
 };
 
 }  // namespace workerid::cli

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <optional>
 #include <stop_token>
 #include <string_view>
 #include <sys/signalfd.h>
@@ -43,6 +44,9 @@ struct Timing {
 
   milliseconds margin;  // SIGKILL: the time that dying may take
   milliseconds grace;   // SIGTERM: so long before SIGKILL
+
+  // How long after SIGKILL all ought to be over.
+  milliseconds late() const { return margin / 2; }
 };
 
 // The signals that are passed on to the command. Those of a terminal that nohup(1) or a shell's &
@@ -126,29 +130,33 @@ void tell(Output output, const Event& event) {
 // Runs the command for as long as the lease is held, and no longer.
 class Supervisor {
  public:
-  Supervisor(const Lease& lease, const Program& program, const Timing& timing,
-             const sigset_t& forwarded, const Bell& lease_changed, Output output)
+  Supervisor(Lease& lease, const Program& program, const Timing& timing, const sigset_t& forwarded,
+             const Bell& lease_changed, Output output)
       : lease_(lease),
         worker_id_(lease.worker_id()),
         timing_(timing),
         lease_changed_(lease_changed),
         output_(output),
         signals_(signal_descriptor(forwarded)),
-        guard_(program, lease.valid_until() - timing.margin, timing.grace) {}
+        guard_(program, lease.valid_until() - timing.margin,
+               {.grace = timing.grace, .late = timing.late()}) {}
 
-  // Returns when nothing of the command is left, with the exit code.
+  // Returns with the exit code when nothing of the command is left; or, when the lease is over, but
+  // that which cannot be ended.
   int run(const std::string& name) {
     const std::stop_callback on_loss(lease_.lost(), [this] { lease_changed_.raise(); });
     for (;;) {
-      if (const auto ending = guard_.ending()) return exit_code_of(*ending, name);
+      if (const auto ending = guard_.ending()) {
+        left_ = ending->left;
+        if (left_ == 0) return exit_code_of(*ending, name);
+      }
+      look_out();
       if (ending_) {
-        if (BootClock::now() >= guard_late_) {
-          guard_.kill();
-          return exit_lease_lost;
-        }
+        if (const auto code = finish()) return *code;
       } else {
         follow_lease();
       }
+      timer_.set(std::min(next_, look_at_));
       wait_readable({signals_.number(), guard_.number(), timer_.number(), lease_changed_.number()});
       lease_changed_.clear();
       forward_signals();
@@ -163,7 +171,7 @@ class Supervisor {
     const nanoseconds needed = timing_.margin + timing_.grace;
     if (left > needed) {
       guard_.set_deadline(valid_until - timing_.margin);
-      timer_.set(valid_until - needed);
+      next_ = valid_until - needed;
       return;
     }
     // For good: a renewal that comes now would find the command half ended.
@@ -173,10 +181,58 @@ class Supervisor {
     const auto shown = std::chrono::floor<milliseconds>(grace);
     guard_.signal(SIGTERM);
     guard_.set_deadline(now + grace);
-    guard_late_ = now + grace + timing_.margin / 2;
-    timer_.set(guard_late_);
-    say_ending("the lease ends; the command gets SIGTERM now and SIGKILL in " + to_text(shown),
+    next_ = now + grace + timing_.late();
+    const pid_t stranger = guard_.out_of_reach();
+    say_ending(stranger == 0
+                   ? "the lease ends; the command gets SIGTERM now and SIGKILL in " + to_text(shown)
+                   : "the lease ends; process " + std::to_string(stranger) +
+                         " runs as another user and cannot be ended, all others are",
                shown);
+  }
+
+  // When all ought to be over. What cannot be ended keeps the ID for as long as the lease is renewed.
+  std::optional<int> finish() {
+    const BootTime now = BootClock::now();
+    if (now < next_) return std::nullopt;
+    if (left_ == 0) left_ = guard_.kill();
+    if (left_ == 0) return exit_lease_lost;
+    if (lease_.valid_until() > now + timing_.late()) {
+      next_ = lease_.valid_until() - timing_.late();
+      return std::nullopt;
+    }
+    tell_of(
+        left_, "left_running",
+        "still runs as another user, though the lease is over, and others may get the ID. End it "
+        "as root.");
+    lease_.abandon();
+    guard_.leave();
+    return exit_left_running;
+  }
+
+  // Says once, and as soon as it can be known, that something cannot be ended. Most programs that
+  // change their user do so when they begin, so it looks after ever longer times.
+  void look_out() {
+    const BootTime now = BootClock::now();
+    if (left_ != 0) {
+      look_at_ = now + std::chrono::seconds{1};  // whether it is gone
+    } else if (look_at_ <= now) {
+      look_at_ = now + std::max<nanoseconds>(now - began_, std::chrono::milliseconds{50});
+    }
+    if (told_) return;
+    const pid_t stranger = guard_.out_of_reach();
+    if (stranger == 0) return;
+    told_ = true;
+    tell_of(
+        stranger, "out_of_reach",
+        "runs as another user, so that it can be neither signalled nor ended. The ID is kept for "
+        "it while the store answers, but if the lease ends, others may get it.");
+  }
+
+  void tell_of(pid_t process, const char* event, const std::string& what) const {
+    say(output_,
+        "worker ID " + std::to_string(worker_id_) + ": process " + std::to_string(process) + " " +
+            what,
+        {{"event", event}, {"worker_id", worker_id_}, {"pid", process}});
   }
 
   void say_ending(const std::string& what, milliseconds grace) const {
@@ -214,7 +270,7 @@ class Supervisor {
                                            : WEXITSTATUS(ending.wait_status);
   }
 
-  const Lease& lease_;
+  Lease& lease_;
   const WorkerId worker_id_;
   const Timing timing_;
   const Bell& lease_changed_;
@@ -223,7 +279,11 @@ class Supervisor {
   const Timer timer_;
   Guard guard_;
   bool ending_ = false;  // SIGTERM was sent
-  BootTime guard_late_;  // when the guard ought to have finished
+  BootTime next_;        // when SIGTERM is due; then, when all ought to be over
+  pid_t left_ = 0;       // what could not be ended, though all was to be
+  bool told_ = false;    // that something runs as another user
+  const BootTime began_ = BootClock::now();
+  BootTime look_at_ = began_;  // when to look for such things
 };
 
 int run(const Invocation& invocation, const RunOptions& run_options) {

@@ -301,7 +301,7 @@ TEST_F(RunFaults, AGuardThatStoodStillHearsOfEverySignal) {
   process.signal(SIGUSR1);
   wait_until_taken(process.pid());
   guard.signal(SIGCONT);
-  EXPECT_EQ(process.wait(), (ExitStatus{7, 0})) << process.errors();
+  EXPECT_EQ(process.wait_for(60s), (ExitStatus{7, 0})) << process.errors();
 }
 
 // The kernel hangs up an orphaned process group with a stopped member when it loses the last parent
