@@ -48,17 +48,22 @@ Pipe::Pipe() : Pipe(pipe_ends()) {}
 
 Pipe::Pipe(const std::array<int, 2>& ends) : read(ends[0], "pipe2"), write(ends[1], "pipe2") {}
 
+itimerspec timer_value(BootTime time) noexcept {
+  // All zero would disarm it.
+  const auto shown = std::max(time.time_since_epoch(), BootTime::duration{1});
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(shown);
+  itimerspec value{};
+  value.it_value.tv_sec = seconds.count();
+  value.it_value.tv_nsec = (shown - seconds).count();
+  return value;
+}
+
 Timer::Timer()
     : descriptor_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create") {}
 
 void Timer::set(BootTime deadline) const {
-  // All zero would disarm it.
-  const auto time = std::max(deadline.time_since_epoch(), BootTime::duration{1});
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  itimerspec spec{};
-  spec.it_value.tv_sec = seconds.count();
-  spec.it_value.tv_nsec = (time - seconds).count();
-  check(::timerfd_settime(number(), TFD_TIMER_ABSTIME, &spec, nullptr), "timerfd_settime");
+  const itimerspec value = timer_value(deadline);
+  check(::timerfd_settime(number(), TFD_TIMER_ABSTIME, &value, nullptr), "timerfd_settime");
 }
 
 Bell::Bell() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd") {}

@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstdint>
+#include <ctime>
 
 namespace workerid::cli {
 
@@ -40,6 +41,9 @@ struct Pipe {
  private:
   explicit Pipe(const std::array<int, 2>& ends);
 };
+
+/// A time for timer_settime(2) and its like, with TIMER_ABSTIME.
+itimerspec timer_value(BootTime time) noexcept;
 
 /// Readable when `CLOCK_BOOTTIME` shows the time that was set: also right after a suspension.
 class Timer {

@@ -17,7 +17,10 @@
 #include <filesystem>
 #include <fstream>
 #include <new>
+#include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -142,6 +145,34 @@ pid_t end_descendants(const std::vector<pid_t>& spared, pid_t known, Reaped reap
   }
 }
 
+// Kills this process when `CLOCK_BOOTTIME` shows a time, also while it is stopped; but not the first
+// process of a PID namespace, which the kernel spares.
+class Fuse {
+ public:
+  Fuse() {
+    sigevent event{};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGKILL;
+    check(::timer_create(CLOCK_BOOTTIME, &event, &timer_), "timer_create");
+  }
+
+  void set(BootTime time) const { set(timer_value(time)); }
+  void unset() const { set(itimerspec{}); }
+
+ private:
+  void set(const itimerspec& value) const {
+    check(::timer_settime(timer_, TIMER_ABSTIME, &value, nullptr), "timer_settime");
+  }
+
+  timer_t timer_{};  // ends with the process
+};
+
+// Has the kernel kill this process when its parent ends. One that ended before is to be found out
+// afterwards.
+void die_with_parent() {
+  check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl(PR_SET_PDEATHSIG)");
+}
+
 // Every signal at its default and none blocked; what nohup(1) or a shell's & had ignored stays so.
 void reset_signals() {
   for (int number = 1; number < NSIG; ++number) {
@@ -158,8 +189,8 @@ void reset_signals() {
 [[noreturn]] void execute(const Program& program, pid_t guard, int socket, int go) {
   Ending ending;
   try {
-    check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl(PR_SET_PDEATHSIG)");
-    if (::getppid() != guard) ::_exit(exit_failure);  // it died before it could be asked for
+    die_with_parent();
+    if (::getppid() != guard) ::_exit(exit_failure);
     if (program.identity_lock >= 0) check(::fcntl(program.identity_lock, F_SETFD, 0), "fcntl");
     const std::vector<char*> arguments = argument_pointers(program.arguments);
     const std::vector<char*> environment = argument_pointers(program.environment);
@@ -214,14 +245,43 @@ void close_descriptors(std::vector<int> kept) {
   if (!closed) close_all_but(kept, first_free);
 }
 
+void write_text(const char* path, const std::string& text) {
+  const Descriptor file{::open(path, O_WRONLY | O_CLOEXEC), path};
+  check(static_cast<int>(::write(file.number(), text.data(), text.size())), path);
+}
+
+// What this process forks is in another PID and mount namespace then. Who may not have them gets them
+// in a user namespace that has one user and group, the present ones.
+void leave_namespaces() {
+  constexpr int namespaces = CLONE_NEWPID | CLONE_NEWNS;
+  if (::unshare(namespaces) == 0) return;
+  const std::string user = std::to_string(::geteuid());
+  const std::string group = std::to_string(::getegid());
+  check(::unshare(namespaces | CLONE_NEWUSER), "unshare");
+  write_text("/proc/self/setgroups", "deny");
+  write_text("/proc/self/uid_map", user + " " + user + " 1");
+  write_text("/proc/self/gid_map", group + " " + group + " 1");
+}
+
+// In the first process of a PID namespace: sees its processes in /proc, and nobody else does.
+void mount_proc() {
+  check(::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr), "mount(/)");
+  check(::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
+        "mount(/proc)");
+}
+
 // The guard's own life: ends when nothing below it is left.
 class GuardProcess {
  public:
   GuardProcess(Descriptor socket, Orders& orders, Patience patience)
       : socket_(std::move(socket)), orders_(orders), patience_(patience) {}
 
-  [[noreturn]] void run(const Program& program) {
+  // `fuse`, if there is one, is the guard's parent, which has something for it to read when it is
+  // ready, and the one that keeps the other end.
+  [[noreturn]] void run(const Program& program, std::optional<Pipe> fuse = std::nullopt) {
+    isolated_ = fuse.has_value();
     try {
+      if (fuse) isolate(*std::move(fuse));
       guard(program);
     } catch (const std::exception& error) {
       end_descendants({}, program_, [](pid_t, int) {});
@@ -232,7 +292,52 @@ class GuardProcess {
     ::_exit(exit_success);
   }
 
+  // The life of the fuse, which forks the guard. `socket` is woken when there are new orders; `parent`
+  // is `run`.
+  [[noreturn]] void run_isolated(const Program& program, Descriptor socket, pid_t parent) {
+    try {
+      die_with_parent();
+      if (::getppid() != parent) ::_exit(exit_failure);
+      ending_.no_isolation = true;
+      leave_namespaces();
+      ending_.no_isolation = false;
+      static_cast<void>(::prctl(PR_SET_NAME, "workerid-fuse"));
+      const Fuse fuse;
+      Pipe pipe;
+      const pid_t guard = ::fork();
+      if (guard == 0) run(program, std::move(pipe));
+      check(guard, "fork");
+      check(::setsid(), "setsid");  // as the guard
+      close_descriptors({socket.number(), pipe.read.number(), pipe.write.number()});
+      fuse.set(deadline() + patience_.late);
+      static_cast<void>(Descriptor{std::move(pipe.read)});
+      check(static_cast<int>(::write(pipe.write.number(), "", 1)), "write");
+      while (follow(socket)) {
+        fuse.set(deadline() + patience_.late);
+        wait_readable({socket.number()});
+      }
+      ::_exit(exit_success);
+    } catch (const std::exception& error) {
+      refuse(ending_, error);
+    }
+    send(socket_.number(), ending_);
+    ::_exit(exit_failure);
+  }
+
  private:
+  void isolate(Pipe fuse) {
+    ending_.no_isolation = true;
+    die_with_parent();
+    static_cast<void>(Descriptor{std::move(fuse.write)});  // closed
+    pollfd other_end{.fd = fuse.read.number(), .events = 0, .revents = 0};
+    char byte = 0;
+    if (::read(fuse.read.number(), &byte, 1) != 1 || ::poll(&other_end, 1, 0) != 0) {
+      ::_exit(exit_failure);
+    }
+    mount_proc();
+    ending_.no_isolation = false;
+  }
+
   void guard(const Program& program) {
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl(PR_SET_CHILD_SUBREAPER)");
     static_cast<void>(::prctl(PR_SET_NAME, "workerid-guard"));  // for people
@@ -252,20 +357,22 @@ class GuardProcess {
     ::sigaddset(&child_ended, SIGCHLD);
     const Descriptor signals = signal_descriptor(child_ended);
     const Timer timer;
+    const Fuse fuse;
     // Only now: the command has no moment without its guard.
     check(static_cast<int>(::write(go->write.number(), "", 1)), "write");
     go.reset();
-    watch(signals, timer);
+    watch(signals, timer, fuse);
   }
 
-  void watch(const Descriptor& signals, const Timer& timer) {
+  void watch(const Descriptor& signals, const Timer& timer, const Fuse& fuse) {
     for (;;) {
       const bool supervised = follow_orders();
       if (!reap()) return;
       const BootTime now = BootClock::now();
-      const BootTime deadline{BootTime::duration{orders_.deadline}};
-      BootTime end = std::min(deadline, leftovers_until_);
+      BootTime end = std::min(deadline(), leftovers_until_);
+      fuse.set(deadline() + patience_.late);
       if (!supervised || now >= end) {
+        fuse.unset();
         ending_.overdue = ending_.overdue || running_;
         if (end_all() == 0) return;
         end = now + std::chrono::seconds{1};  // then again: they may have started more
@@ -282,6 +389,7 @@ class GuardProcess {
   pid_t end_all() {
     const pid_t left = end_descendants({}, running_ ? program_ : 0,
                                        [this](pid_t pid, int status) { reaped(pid, status); });
+    if (isolated_) return 0;  // the kernel ends it with this process
     if (left != 0 && left != ending_.left) {
       ending_.left = left;
       send(socket_.number(), ending_);
@@ -289,18 +397,26 @@ class GuardProcess {
     return left;
   }
 
-  // False if `run` is gone.
-  bool follow_orders() {
+  BootTime deadline() const { return BootTime{BootTime::duration{orders_.deadline}}; }
+
+  // Takes the calls to look at the orders. False if `run` is gone.
+  static bool follow(const Descriptor& socket) {
     Wake wake;
     Received received{};
-    while ((received = receive(socket_.number(), wake)) == Received::message) {
+    while ((received = receive(socket.number(), wake)) == Received::message) {
     }
+    return received != Received::closed;
+  }
+
+  // False if `run` is gone.
+  bool follow_orders() {
+    const bool supervised = follow(socket_);
     const std::uint64_t signals = orders_.signals.exchange(0);
     for (int number = 1; running_ && number < NSIG; ++number) {
       // If it is refused, `run` knows by out_of_reach().
       if ((signals & bit(number)) != 0) ::kill(program_, number);
     }
-    return received != Received::closed;
+    return supervised;
   }
 
   // False if nobody is left.
@@ -326,6 +442,7 @@ class GuardProcess {
   Orders& orders_;
   Patience patience_;
   pid_t program_ = -1;
+  bool isolated_ = false;
   bool running_ = true;
   BootTime leftovers_until_ = BootTime::max();
   Ending ending_;
@@ -341,15 +458,19 @@ std::unique_ptr<Orders, void (*)(Orders*)> shared_orders(BootTime deadline) {
 
 }  // namespace
 
-Guard::SocketPair Guard::make_socket_pair() {
-  std::array<int, 2> numbers{-1, -1};
-  check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, numbers.data()),
-        "socketpair");
-  return {{numbers[0], "socketpair"}, {numbers[1], "socketpair"}};
-}
+Guard::SocketPair::SocketPair()
+    : SocketPair([] {
+        std::array<int, 2> ends{-1, -1};
+        check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()),
+              "socketpair");
+        return ends;
+      }()) {}
+
+Guard::SocketPair::SocketPair(const std::array<int, 2>& ends)
+    : outer(ends[0], "socketpair"), inner(ends[1], "socketpair") {}
 
 Guard::Guard(const Program& program, BootTime deadline, Patience patience)
-    : Guard(make_socket_pair(), program, deadline, patience) {}
+    : Guard(SocketPair{}, program, deadline, patience) {}
 
 Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, Patience patience)
     : socket_(std::move(sockets.outer)), orders_(shared_orders(deadline)) {
@@ -359,17 +480,24 @@ Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, Pati
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl(PR_SET_CHILD_SUBREAPER)");
   // Were it ignored, nobody would hear how a process ended.
   if (::signal(SIGCHLD, SIG_DFL) == SIG_ERR) check(-1, "sigaction");
+  std::optional<SocketPair> to_fuse;
+  if (program.isolated) fuse_socket_ = std::move(to_fuse.emplace().outer);
   // The guard is forked from a process with threads: of what they may have locked it uses nothing
   // but malloc, which glibc unlocks in the child. It never returns.
   sigset_t all;
   sigset_t former;
   ::sigfillset(&all);
   set_signal_mask(all, &former);
+  const pid_t self = ::getpid();
   pid_ = ::fork();
   const int error = errno;
   if (pid_ == 0) {
-    ::close(socket_.number());  // by itself, so that it hears when `run` is gone
-    GuardProcess{std::move(sockets.inner), *orders_, patience}.run(program);
+    // By themselves, so that it hears when `run` is gone.
+    ::close(socket_.number());
+    if (fuse_socket_) ::close(fuse_socket_->number());
+    GuardProcess process{std::move(sockets.inner), *orders_, patience};
+    if (to_fuse) process.run_isolated(program, std::move(to_fuse->inner), self);
+    process.run(program);
   }
   set_signal_mask(former);
   errno = error;
@@ -378,7 +506,7 @@ Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, Pati
 
 Guard::~Guard() {
   if (left_alone_) return;
-  if (!ended_) kill();
+  if (!ended_ || fuse_socket_) kill();  // the fuse does not end by itself
   while (pid_ > 0 && ::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
@@ -394,7 +522,9 @@ void Guard::set_deadline(BootTime deadline) const {
 }
 
 void Guard::wake() const noexcept {
-  send(socket_.number(), Wake{});  // where it cannot, the guard has not read others
+  // Where it cannot, others were not read.
+  send(socket_.number(), Wake{});
+  if (fuse_socket_) send(fuse_socket_->number(), Wake{});
 }
 
 std::optional<Ending> Guard::ending() {
@@ -409,6 +539,7 @@ std::optional<Ending> Guard::ending() {
       break;
   }
   gone_ = true;
+  ending.overdue = BootClock::now() >= BootTime{BootTime::duration{orders_->deadline}};
   ending.left = kill();
   ending.wait_status = SIGKILL;
   return ending;
@@ -422,6 +553,7 @@ pid_t Guard::kill() {
 }
 
 pid_t Guard::out_of_reach() const {
+  if (fuse_socket_) return 0;
   std::vector<pid_t> family = children_but(not_ours_).value_or(std::vector<pid_t>{});
   for (std::size_t index = 0; index < family.size(); ++index) {
     if (is_refused(family[index], 0)) return family[index];

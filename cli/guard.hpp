@@ -10,6 +10,15 @@
 // escapes: if `run` dies, the guard ends all below it; if the guard dies, the kernel ends the command
 // (PR_SET_PDEATHSIG) and `run` what is left. The guard also keeps the identity file locked until
 // nothing that uses the ID is left.
+//
+// That bears one fault. If both are killed or stopped, what the command started lives on. Isolated, it
+// does not:
+//
+//     workerid run ─── fuse ─── guard ─── command ─── what it starts
+//
+// There the guard is the first process of a PID namespace, so the kernel ends all in it when the guard
+// ends; the guard ends with the fuse, and the fuse with `run`. If they are stopped, the kernel kills the
+// fuse: by a timer, since no process has to run for that.
 #pragma once
 
 #include "descriptor.hpp"
@@ -31,6 +40,7 @@ struct Program {
   std::vector<std::string> arguments;    ///< The first is looked up in PATH.
   std::vector<std::string> environment;  ///< NAME=VALUE
   int identity_lock = -1;                ///< Stays open in it; -1 for none.
+  bool isolated = false;                 ///< In a PID namespace that ends with the guard.
 };
 
 /// How a guarded command ended, with all that it started.
@@ -43,6 +53,7 @@ struct Ending {
   /// Not empty if the system refused what the guard needs: the system call, and why. Then the command
   /// was not started, or is ended.
   std::array<char, 128> refusal{};
+  bool no_isolation = false;  ///< It was the PID namespace that was refused.
 };
 
 struct Orders;  // what the guard is to do
@@ -85,7 +96,7 @@ class Guard {
   pid_t kill();
 
   /// A process below the guard that runs as another user, so that it can be neither signalled nor
-  /// ended; 0 if there is none. Never blocks.
+  /// ended; 0 if there is none. Isolated, there is none. Never blocks.
   pid_t out_of_reach() const;
 
   /// Leaves the guard alone with what cannot be ended; it keeps the identity file locked meanwhile.
@@ -93,19 +104,22 @@ class Guard {
 
  private:
   struct SocketPair {
+    SocketPair();
+    explicit SocketPair(const std::array<int, 2>& ends);
+
     Descriptor outer;
     Descriptor inner;
   };
-  static SocketPair make_socket_pair();
 
   Guard(SocketPair sockets, const Program& program, BootTime deadline, Patience patience);
 
   void wake() const noexcept;
 
   Descriptor socket_;
+  std::optional<Descriptor> fuse_socket_;              // if isolated
   std::unique_ptr<Orders, void (*)(Orders*)> orders_;  // in memory that the guard shares
   std::vector<pid_t> not_ours_;                        // children that this process had before
-  pid_t pid_ = 0;                                      // 0 when it was waited for
+  pid_t pid_ = 0;  // of the guard or its fuse; 0 when waited for
   bool ended_ = false;
   bool gone_ = false;  // ended by somebody else
   bool left_alone_ = false;

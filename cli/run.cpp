@@ -33,6 +33,7 @@ using std::chrono::nanoseconds;
 struct RunOptions {
   LeaseOptions lease;
   milliseconds grace = std::chrono::seconds{10};
+  bool isolate = false;
 };
 
 // How long before the end of validity what happens. Renewals are due every third of the lease time,
@@ -92,7 +93,10 @@ void replace_all(std::string& text, std::string_view from, const std::string& to
 
 Program program_for(const std::vector<std::string>& command_line, const std::string& cluster,
                     const Lease& lease, int identity_lock) {
-  Program program{.arguments = command_line, .environment = {}, .identity_lock = identity_lock};
+  Program program{.arguments = command_line,
+                  .environment = {},
+                  .identity_lock = identity_lock,
+                  .isolated = false};
   const std::string worker_id = std::to_string(lease.worker_id());
   for (std::string& argument : program.arguments) replace_all(argument, "{}", worker_id);
 
@@ -250,6 +254,13 @@ class Supervisor {
   }
 
   int exit_code_of(const Ending& ending, const std::string& name) const {
+    if (ending.no_isolation) {
+      say(output_,
+          std::string{"--isolate: no PID namespace can be had here ("} + ending.refusal.data() +
+              "). Run as root, or allow user namespaces: by sysctl user.max_user_namespaces, "
+              "and in a container by its seccomp profile.");
+      return exit_code(ErrorCode::unsupported_server);
+    }
     if (ending.refusal.front() != '\0') {
       say(output_,
           "cannot guard \"" + name + "\": " + ending.refusal.data() +
@@ -312,8 +323,9 @@ int run(const Invocation& invocation, const RunOptions& run_options) {
     return generator.lease(run_options.lease.wait);
   }();
 
-  const Program program =
+  Program program =
       program_for(invocation.command_line, common.cluster, lease, generator.identity_descriptor());
+  program.isolated = run_options.isolate;
   const int code =
       Supervisor{lease,     program,        Timing{options.max_lease_time, run_options.grace},
                  forwarded, *lease_changed, common.output}
@@ -340,6 +352,10 @@ Command add_run(CLI::App& tool, Invocation& invocation) {
   add_parsed(*parser, "--grace", options->grace, parse_duration, "TIME",
              "From SIGTERM to SIGKILL when the lease ends; a quarter of --lease at the most "
              "(default: 10s)");
+  parser->add_flag(
+      "--isolate", options->isolate,
+      "In a PID namespace of its own: all that the command started ends for certain, even "
+      "if workerid and its guard are killed or stopped together");
   parser->footer(
       "The command finds its worker ID in WORKER_ID, the epoch in WORKER_ID_EPOCH, the cluster in\n"
       "WORKER_ID_CLUSTER, and every {} in its arguments replaced by the ID. Its exit code is\n"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/watched.hpp"
 
+#include "support/process.hpp"
+
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
@@ -61,6 +63,11 @@ std::multiset<std::string> files_of(pid_t pid, const std::multiset<std::string>&
     }
   } while (files != expected && std::chrono::steady_clock::now() < give_up);
   return files;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  const std::string number = std::to_string(pid);
+  return pids_of(read_file("/proc/" + number + "/task/" + number + "/children"));
 }
 
 std::vector<pid_t> pids_of(const std::string& output) {

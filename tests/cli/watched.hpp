@@ -40,6 +40,9 @@ extern const std::multiset<std::string> files_of_a_guard;
 /// what they are.
 std::multiset<std::string> files_of(pid_t pid, const std::multiset<std::string>& expected);
 
+/// The processes that the first thread of `pid` has started, and that are still there.
+std::vector<pid_t> children_of(pid_t pid);
+
 /// The process IDs that a command printed, one on a line.
 std::vector<pid_t> pids_of(const std::string& output);
 

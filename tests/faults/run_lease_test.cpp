@@ -266,12 +266,46 @@ TEST_P(RunRefused, StartsNoCommandWithoutItsGuard) {
 
 INSTANTIATE_TEST_SUITE_P(SystemCalls, RunRefused,
                          ::testing::Values("eventfd2", "prctl:1", "prctl:36", "setsid", "signalfd4",
-                                           "socketpair", "timerfd_create"),
+                                           "socketpair", "timer_create", "timerfd_create"),
                          [](const auto& call) {
                            std::string name{call.param};
                            std::replace(name.begin(), name.end(), ':', '_');
                            return name;
                          });
+
+// Never silently without.
+TEST_F(RunFaults, AnIsolationThatCannotBeHadIsAnError) {
+  for (const char* const call : {"unshare", "mount"}) {
+    std::vector<std::string> words{WORKERID_REFUSE, call, "EPERM"};
+    for (const std::string& word : run({"--isolate", "--cool-down", "0s"}, {"echo", "started"})) {
+      words.push_back(word);
+    }
+    Process process(words, tool.environment());
+    const Result result = result_of(process);
+    EXPECT_EQ(result.status, (ExitStatus{93, 0})) << result.errors;
+    EXPECT_EQ(result.output, "");
+    EXPECT_NE(result.errors.find("Operation not permitted"), std::string::npos) << result.errors;
+    EXPECT_NE(result.errors.find("allow user namespaces"), std::string::npos) << result.errors;
+    EXPECT_EQ(tool.count("leased"), 0);
+  }
+}
+
+// The guard alone is stopped, and so is run: without a PID namespace the kernel ends the command at
+// least, by the guard.
+TEST_F(RunFaults, ACommandAloneDiesInTimeWhenRunAndGuardAreStopped) {
+  Process process(run({}, {WORKERID_BEAT, first}, "6s"), tool.environment());
+  ASSERT_TRUE(wait_for_beats(first)) << process.errors();
+  const Watched guard{children_of(process.pid()).at(0)};
+  const Watched command{children_of(guard.pid()).at(0)};
+  process.signal(SIGSTOP);
+  guard.signal(SIGSTOP);
+  const auto lease_left = tool.json({"inspect", "1"}).at("lease_left_ms").get<std::int64_t>();
+  const BootTime lease_ends_by = BootClock::now() + std::chrono::milliseconds{lease_left};
+  EXPECT_TRUE(command.ends_within(60s));
+  EXPECT_LT(beats_in(first).last, lease_ends_by);
+  process.signal(SIGCONT);
+  EXPECT_EQ(process.wait(), lease_lost) << process.errors();
+}
 
 // Waits until a process has taken the signals that it was sent.
 void wait_until_taken(pid_t pid) {
