@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
 #include "exit_codes.hpp"
+#include "output.hpp"
 #include "values.hpp"
-
-#include <iostream>
 
 namespace workerid::cli {
 
@@ -71,8 +70,8 @@ int completion(const CLI::App& tool, const std::string& shell) {
   if (shell != "bash") {
     throw UsageError("SHELL: \"" + shell + "\" is not supported: use bash");
   }
-  std::cout << bash_script(tool) << std::flush;
-  return std::cout ? exit_success : exit_failure;
+  write_result(bash_script(tool));
+  return exit_success;
 }
 
 }  // namespace

@@ -45,9 +45,10 @@ std::string exit_code_table() {
   table += line("98", "run: the lease ended, but a process of another user could not be ended");
   table += line("126", "run: the command cannot be executed");
   table += line("127", "run: the command was not found");
-  table += line(
-      "128+N",
-      "run: signal N ended the command; torture: it was ended by signal N, nothing was broken");
+  table +=
+      line("128+N",
+           "signal N ended the command of run, or the tool as the first process; torture: nothing "
+           "was broken");
   table += "Otherwise run returns the command's own exit code.\n";
   return table;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "acquisition.hpp"
 #include "commands.hpp"
 #include "exit_codes.hpp"
 #include "output.hpp"
-#include "store_url.hpp"
+#include "signals.hpp"
 
 #include <workerid/generator.hpp>
 
@@ -12,7 +13,9 @@ namespace {
 
 int get(const CommonOptions& common, const LeaseOptions& lease_options) {
   const Options options = lease_options.resolved();
-  Generator generator{open_store(common.store), common.cluster, options};
+  const auto store = std::make_shared<AcquisitionStore>(common.store);
+  const SignalTaker taker{[&] { store->give_back(); }};
+  Generator generator{store, common.cluster, options};
   Lease lease = generator.lease(lease_options.wait);
   // From here on the caller renews it. If the caller never hears of it, it goes back at once.
   const WorkerId worker_id = lease.worker_id();

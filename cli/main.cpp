@@ -4,6 +4,7 @@
 #include "commands.hpp"
 #include "exit_codes.hpp"
 #include "output.hpp"
+#include "signals.hpp"
 #include "values.hpp"
 
 #include <workerid/version.hpp>
@@ -123,15 +124,20 @@ int perform(std::vector<std::string> arguments) {
   try {
     arguments = parser_arguments(std::move(arguments), invocation.command_line);
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes the last one first
-    tool.parse(std::move(arguments));
+    try {
+      tool.parse(std::move(arguments));
+    } catch (const CLI::Success& asked) {  // for help
+      std::ostringstream text;
+      tool.exit(asked, text, text);
+      write_result(text.str());
+      return exit_success;
+    }
     const auto command = std::find_if(commands.begin(), commands.end(),
                                       [](const Command& each) { return each.parser->parsed(); });
     if (command == commands.end()) {
       return usage_error(invocation.common.output, "there is no command");
     }
     return command->perform();
-  } catch (const CLI::Success& help) {
-    return tool.exit(help, std::cout, std::cerr);
   } catch (const CLI::ParseError& error) {
     return usage_error(invocation.common.output, error.what());
   } catch (const UsageError& error) {
@@ -151,5 +157,6 @@ int perform(std::vector<std::string> arguments) {
 
 int main(int argc, char** argv) {
   workerid::cli::fill_closed_streams();
+  workerid::cli::prepare_signals();
   return workerid::cli::perform({std::next(argv), std::next(argv, argc)});
 }

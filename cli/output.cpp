@@ -4,8 +4,11 @@
 #include "values.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <iostream>
 #include <stdexcept>
+#include <system_error>
+#include <unistd.h>
 
 namespace workerid::cli {
 
@@ -16,11 +19,27 @@ std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+[[noreturn]] void fail_to_write() {
+  throw std::runtime_error("standard output does not take the result: " +
+                           std::generic_category().message(errno));
+}
+
 }  // namespace
 
+void write_result(const std::string& text) {
+  const char* next = text.data();
+  const char* const end = next + text.size();
+  while (next != end) {
+    const ssize_t written = ::write(STDOUT_FILENO, next, static_cast<std::size_t>(end - next));
+    if (written < 0 && errno != EINTR) fail_to_write();
+    next += std::max<ssize_t>(written, 0);
+  }
+  // Some file systems, as NFS, tell only who closes a file that it did not get there.
+  if (::close(::dup(STDOUT_FILENO)) != 0) fail_to_write();
+}
+
 void print(Output output, const std::string& text, const Json& json) {
-  std::cout << (output == Output::json ? dump(json) + "\n" : text) << std::flush;
-  if (!std::cout) throw std::runtime_error("standard output does not take the result");
+  write_result(output == Output::json ? dump(json) + "\n" : text);
 }
 
 void say(Output output, const std::string& message, Json json) {

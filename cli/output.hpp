@@ -16,8 +16,10 @@ namespace workerid::cli {
 
 using Json = nlohmann::ordered_json;
 
-/// Writes a result: `text` or `json`, whichever is asked for. Errors: std::runtime_error if
-/// standard output does not take it.
+/// Writes to standard output. Errors: std::runtime_error if it does not take all of it.
+void write_result(const std::string& text);
+
+/// Writes a result: `text` or `json`, whichever is asked for. Errors: as `write_result`.
 void print(Output output, const std::string& text, const Json& json);
 
 /// Tells something to people, on standard error; as JSON, "message" is added to `json`.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include "acquisition.hpp"
 #include "commands.hpp"
 #include "descriptor.hpp"
 #include "exit_codes.hpp"
 #include "guard.hpp"
 #include "output.hpp"
-#include "store_url.hpp"
+#include "signals.hpp"
 #include "values.hpp"
 
 #include <workerid/generator.hpp>
@@ -20,7 +21,6 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <system_error>
-#include <thread>
 #include <unistd.h>
 
 namespace workerid::cli {
@@ -48,40 +48,6 @@ struct Timing {
 
   // How long after SIGKILL all ought to be over.
   milliseconds late() const { return margin / 2; }
-};
-
-// The signals that are passed on to the command. Those of a terminal that nohup(1) or a shell's &
-// had ignored are not.
-sigset_t forwarded_signals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH}) {
-    struct sigaction action {};
-    ::sigaction(number, nullptr, &action);
-    if (action.sa_handler != SIG_IGN) ::sigaddset(&signals, number);
-  }
-  return signals;
-}
-
-// While it lives, blocked signals do what they always do: they are left to a thread of its own. The
-// threads of the library, which start meanwhile, inherit the block.
-class SignalTaker {
- public:
-  explicit SignalTaker(const sigset_t& signals)
-      : thread_([this, signals] {
-          ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-          wait_readable({end_.number()});
-        }) {}
-  SignalTaker(const SignalTaker&) = delete;
-  SignalTaker& operator=(const SignalTaker&) = delete;
-  ~SignalTaker() {
-    end_.raise();
-    thread_.join();
-  }
-
- private:
-  Bell end_;
-  std::thread thread_;
 };
 
 void replace_all(std::string& text, std::string_view from, const std::string& to) {
@@ -131,17 +97,17 @@ void tell(Output output, const Event& event) {
   say(output, message, std::move(json));
 }
 
-// Runs the command for as long as the lease is held, and no longer.
+// Runs the command for as long as the lease is held, and no longer. Made with the signals blocked.
 class Supervisor {
  public:
-  Supervisor(Lease& lease, const Program& program, const Timing& timing, const sigset_t& forwarded,
+  Supervisor(Lease& lease, const Program& program, const Timing& timing,
              const Bell& lease_changed, Output output)
       : lease_(lease),
         worker_id_(lease.worker_id()),
         timing_(timing),
         lease_changed_(lease_changed),
         output_(output),
-        signals_(signal_descriptor(forwarded)),
+        signals_(signal_descriptor(taken_signals())),
         guard_(program, lease.valid_until() - timing.margin,
                {.grace = timing.grace, .late = timing.late()}) {}
 
@@ -314,22 +280,19 @@ int run(const Invocation& invocation, const RunOptions& run_options) {
     tell(output, event);
   };
 
-  ::signal(SIGPIPE, SIG_IGN);  // a closed standard error is no reason to end the command
-  const sigset_t forwarded = forwarded_signals();
-  ::pthread_sigmask(SIG_BLOCK, &forwarded, nullptr);
-  Generator generator{open_store(common.store), common.cluster, options};
+  const auto store = std::make_shared<AcquisitionStore>(common.store);
+  Generator generator{store, common.cluster, options};
   Lease lease = [&] {
-    const SignalTaker taker{forwarded};
+    const SignalTaker taker{[&] { store->give_back(); }};
     return generator.lease(run_options.lease.wait);
   }();
 
   Program program =
       program_for(invocation.command_line, common.cluster, lease, generator.identity_descriptor());
   program.isolated = run_options.isolate;
-  const int code =
-      Supervisor{lease,     program,        Timing{options.max_lease_time, run_options.grace},
-                 forwarded, *lease_changed, common.output}
-          .run(program.arguments.front());
+  const int code = Supervisor{lease, program, Timing{options.max_lease_time, run_options.grace},
+                              *lease_changed, common.output}
+                       .run(program.arguments.front());
   try {
     lease.release();
   } catch (const Error& error) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include "acquisition.hpp"
 #include "commands.hpp"
 #include "exit_codes.hpp"
 #include "output.hpp"
+#include "signals.hpp"
 #include "snowflake_format.hpp"
-#include "store_url.hpp"
 #include "values.hpp"
 
 #include <workerid/generator.hpp>
@@ -37,7 +38,9 @@ int snowflake(const CommonOptions& common, const SnowflakeArguments& arguments) 
   }
   const SnowflakeLayout layout = arguments.format.layout();
   warn_if_it_runs_out(common.output, layout);
-  Generator generator{open_store(common.store), common.cluster, arguments.lease.resolved()};
+  const auto store = std::make_shared<AcquisitionStore>(common.store);
+  const SignalTaker taker{[&] { store->give_back(); }};
+  Generator generator{store, common.cluster, arguments.lease.resolved()};
   Snowflake snowflake{generator.lease(arguments.lease.wait), {.layout = layout}};
   std::vector<std::int64_t> ids(static_cast<std::size_t>(arguments.count));
   snowflake.next(ids);

@@ -143,7 +143,6 @@ std::string to_text(const Json& result) {
 
 int bench(const CommonOptions& common, const BenchOptions& options) {
   block_limit_signals();
-  ::signal(SIGPIPE, SIG_IGN);  // a closed standard output must not leave the scratch data behind
   allow_many_files();
   Limit limit{options.time};
   Json result;

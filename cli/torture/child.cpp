@@ -24,7 +24,7 @@ Child::Child(const std::vector<std::string>& arguments, int output) {
   if (::getppid() != parent) ::_exit(exit_failure);  // it died before it could be asked for
   ::setsid();
   ::dup2(output, STDOUT_FILENO);
-  ::signal(SIGPIPE, SIG_DFL);
+  for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_DFL);
   // SIGTERM stays blocked, so that it is not lost on a holder that has just begun.
   ::execvp(words.front(), words.data());
   ::_exit(exit_not_found);

@@ -227,7 +227,6 @@ std::string to_text(const Json& findings) {
 
 int torture(const CommonOptions& common, bool cluster_named, const TortureOptions& torture) {
   block_ending_signals();
-  ::signal(SIGPIPE, SIG_IGN);  // a closed standard output ends the processes in order
   const Scene scene = set_scene(common, cluster_named, torture);
   make_cluster(scene.trial);
   const Json options = to_json(scene.trial);

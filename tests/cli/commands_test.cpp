@@ -8,6 +8,7 @@
 #include <workerid/token.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 
 namespace workerid::tests {
 namespace {
@@ -168,13 +170,31 @@ TEST_P(Commands, InspectShowsOneId) {
   EXPECT_EQ(tool({"inspect", "6"}).status.code, 81);
 }
 
+// A full disk, a reader that has gone, a closed stream, a file that may not grow.
 TEST_P(Commands, AResultThatCannotBeWrittenIsGivenBack) {
-  Process full({"sh", "-c", "exec \"$0\" get --max 3 > /dev/full", WORKERID_TOOL_PATH},
-               tool.environment());
-  const Result got = result_of(full);
-  EXPECT_EQ(got.status.code, 1);
-  EXPECT_NE(got.errors.find("standard output"), std::string::npos) << got.errors;
-  EXPECT_EQ(tool.count("leased"), 0);
+  const TemporaryDirectory directory;
+  const std::string large = directory.path() / "large";
+  std::ofstream(large) << std::string(4 << 20, '.');
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  ::close(pipe[0]);
+  int clusters = 0;
+  for (const std::string& output : {std::string{"> /dev/full"}, ">&" + std::to_string(pipe[1]),
+                                    std::string{">&-"}, ">> " + large}) {
+    for (const char* const words :
+         {"get", "get --output json", "snowflake", "snowflake --output json --count 10000"}) {
+      const Tool own{place.url(), std::to_string(++clusters)};
+      Process full({"sh", "-c",  // the limit is 4 MiB
+                    "ulimit -f 8192; exec \"$0\" " + std::string{words} + " --max 9 " + output,
+                    WORKERID_TOOL_PATH},
+                   own.environment());
+      const Result got = result_of(full);
+      EXPECT_EQ(got.status, (ExitStatus{1, 0})) << words << " " << output;
+      EXPECT_NE(got.errors.find("standard output"), std::string::npos) << got.errors;
+      EXPECT_EQ(own.count("leased"), 0) << words << " " << output;
+    }
+  }
+  ::close(pipe[1]);
 }
 
 TEST_P(Commands, SnowflakeGeneratesIdsInIncreasingOrder) {

@@ -268,6 +268,31 @@ TEST_F(Errors, ClosedStandardStreamsAreNoFilesOfOurs) {
   EXPECT_EQ(run.wait(), (ExitStatus{7, 0}));
 }
 
+// get and snowflake: AResultThatCannotBeWrittenIsGivenBack.
+TEST_F(Errors, AResultThatCannotBeWrittenIsAFailure) {
+  const std::string owned = token();
+  for (const std::string& words :
+       {std::string{"list"}, std::string{"list --output json"}, std::string{"inspect 1"},
+        std::string{"clusters"}, std::string{"resize --max 4"}, std::string{"doctor --seconds 0"},
+        std::string{"decode 5"}, std::string{"completion bash"}, std::string{"--version"},
+        std::string{"--help"}, std::string{"run --help"}, "renew 1 " + owned,
+        "release 1 " + owned}) {
+    for (const char* const output : {"> /dev/full", ">&-"}) {
+      Process process({"sh", "-c", "exec \"$0\" " + words + " " + output, WORKERID_TOOL_PATH},
+                      tool.environment());
+      const Result result = result_of(process);
+      EXPECT_EQ(result.status, (ExitStatus{1, 0})) << words << output;
+      EXPECT_NE(result.errors.find("standard output"), std::string::npos) << result.errors;
+    }
+  }
+}
+
+TEST_F(Errors, AStoreThatMayNotGrowIsUnavailable) {
+  Process process({"sh", "-c", "ulimit -f 8; exec \"$0\" get --wait 0s", WORKERID_TOOL_PATH},
+                  tool.environment());
+  expect_failure(result_of(process), 87, {"unavailable"});
+}
+
 TEST_F(Errors, PasswordsAreNotRepeated) {
   const std::string url = "redis://user:hunter2@127.0.0.1:" + std::to_string(free_port());
   for (const std::string& store : {url, url + "/x", "redsi" + url.substr(5)}) {

@@ -164,25 +164,14 @@ TEST_F(Run, TheGuardKeepsNothingOpenButItsOwn) {
   EXPECT_EQ(files_of(guard, files_of_a_guard), files_of_a_guard);
 }
 
-// The value of a line of /proc/self/status, a mask of signals.
-std::uint64_t mask_of(const std::string& status, const std::string& name) {
-  const std::size_t at = status.find(name + ":");
-  return at == std::string::npos ? ~std::uint64_t{0}
-                                 : std::stoull(status.substr(at + name.size() + 1), nullptr, 16);
-}
-
-constexpr std::uint64_t bit(int signal) {
-  return std::uint64_t{1} << (signal - 1);
-}
-
 TEST_F(Run, SignalsAreAtTheirDefaults) {
   Process caller(
       {"sh", "-c", "trap '' PIPE USR1 TERM CHLD; exec \"$0\" run -- cat /proc/self/status",
        WORKERID_TOOL_PATH},
       tool.environment());
   const std::string status = result_of(caller).output;
-  EXPECT_EQ(mask_of(status, "SigIgn"), 0U);
-  EXPECT_EQ(mask_of(status, "SigBlk"), 0U);
+  EXPECT_EQ(signal_mask(status, "SigIgn"), 0U);
+  EXPECT_EQ(signal_mask(status, "SigBlk"), 0U);
 }
 
 TEST_F(Run, TheExitCodeIsHeardWhateverTheCallerIgnores) {
@@ -200,7 +189,7 @@ TEST_F(Run, NohupReachesTheCommand) {
       tool.environment());
   const Result result = result_of(caller);
   EXPECT_EQ(result.status, (ExitStatus{0, 0}));
-  EXPECT_EQ(mask_of(result.output, "SigIgn"), bit(SIGHUP) | bit(SIGINT));
+  EXPECT_EQ(signal_mask(result.output, "SigIgn"), signal_bit(SIGHUP) | signal_bit(SIGINT));
 }
 
 TEST_F(Run, SignalsAreForwarded) {
@@ -220,20 +209,6 @@ TEST_F(Run, SignalsAreForwarded) {
     EXPECT_EQ(process.wait(), (ExitStatus{42, 0})) << name;
     EXPECT_EQ(process.output(), "ready\ngot " + name + "\n");
   }
-}
-
-TEST_F(Run, ASignalWhileWaitingForAnIdEndsTheTool) {
-  Process holder(Tool::words({"run", "--max", "1", "--lease", "30s", "--", "sh", "-c",
-                              "echo ready; exec sleep 1000"}),
-                 tool.environment());
-  ASSERT_TRUE(holder.wait_for_output("ready")) << holder.errors();
-  Process waiting(
-      Tool::words({"run", "--max", "1", "--lease", "30s", "--wait", "1h", "--", "true"}),
-      tool.environment());
-  // It reads the cluster's file before it waits.
-  ASSERT_FALSE(waiting.wait_for(200ms)) << waiting.errors();
-  waiting.signal(SIGTERM);
-  EXPECT_EQ(waiting.wait(), (ExitStatus{0, SIGTERM}));
 }
 
 TEST_F(Run, WhatTheCommandLeavesBehindIsEnded) {

@@ -70,6 +70,12 @@ std::vector<pid_t> children_of(pid_t pid) {
   return pids_of(read_file("/proc/" + number + "/task/" + number + "/children"));
 }
 
+std::uint64_t signal_mask(const std::string& status, const std::string& name) {
+  const std::size_t at = status.find(name + ":");
+  return at == std::string::npos ? ~std::uint64_t{0}
+                                 : std::stoull(status.substr(at + name.size() + 1), nullptr, 16);
+}
+
 std::vector<pid_t> pids_of(const std::string& output) {
   std::istringstream numbers{output};
   std::vector<pid_t> pids;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <sys/types.h>
@@ -42,6 +43,14 @@ std::multiset<std::string> files_of(pid_t pid, const std::multiset<std::string>&
 
 /// The processes that the first thread of `pid` has started, and that are still there.
 std::vector<pid_t> children_of(pid_t pid);
+
+/// A mask of signals from the text of a /proc/PID/status, "SigBlk" for one; all bits if there is none.
+std::uint64_t signal_mask(const std::string& status, const std::string& name);
+
+/// The place of a signal in such a mask.
+constexpr std::uint64_t signal_bit(int number) {
+  return std::uint64_t{1} << (number - 1);
+}
 
 /// The process IDs that a command printed, one on a line.
 std::vector<pid_t> pids_of(const std::string& output);
