@@ -73,9 +73,9 @@ void Bell::raise() const noexcept {
   ::eventfd_write(number(), 1);
 }
 
-void Bell::clear() const noexcept {
+bool Bell::clear() const noexcept {
   eventfd_t count = 0;
-  ::eventfd_read(number(), &count);
+  return ::eventfd_read(number(), &count) == 0;
 }
 
 Descriptor signal_descriptor(const sigset_t& signals) {

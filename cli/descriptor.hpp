@@ -61,7 +61,8 @@ class Bell {
  public:
   Bell();
   void raise() const noexcept;
-  void clear() const noexcept;
+  /// Returns whether it was raised.
+  bool clear() const noexcept;
   int number() const noexcept { return descriptor_.number(); }
 
  private:

@@ -33,7 +33,9 @@ namespace workerid::cli {
 // In memory, because it cannot be full, and a guard that stood still finds the latest.
 struct Orders {
   std::atomic<BootTime::rep> deadline;
-  std::atomic<std::uint64_t> signals{0};  // to be sent to the command: a bit for each
+  std::atomic<std::uint64_t> signals{0};          // to be sent to the command: a bit for each
+  std::atomic<std::uint64_t> signals_if_apart{0};  // those that its process group did not get
+  std::atomic<bool> started{false};
 
   static_assert(decltype(deadline)::is_always_lock_free && decltype(signals)::is_always_lock_free);
 };
@@ -276,13 +278,14 @@ class GuardProcess {
   GuardProcess(Descriptor socket, Orders& orders, Patience patience)
       : socket_(std::move(socket)), orders_(orders), patience_(patience) {}
 
-  // `fuse`, if there is one, is the guard's parent, which has something for it to read when it is
-  // ready, and the one that keeps the other end.
-  [[noreturn]] void run(const Program& program, std::optional<Pipe> fuse = std::nullopt) {
+  // `ready` is raised when the command's process is there. `fuse`, if there is one, is the guard's
+  // parent, which has something for it to read when it is ready, and the one that keeps the other end.
+  [[noreturn]] void run(const Program& program, const Bell& ready,
+                        std::optional<Pipe> fuse = std::nullopt) {
     isolated_ = fuse.has_value();
     try {
       if (fuse) isolate(*std::move(fuse));
-      guard(program);
+      guard(program, ready);
     } catch (const std::exception& error) {
       end_descendants({}, program_, [](pid_t, int) {});
       refuse(ending_, error);
@@ -294,7 +297,8 @@ class GuardProcess {
 
   // The life of the fuse, which forks the guard. `socket` is woken when there are new orders; `parent`
   // is `run`.
-  [[noreturn]] void run_isolated(const Program& program, Descriptor socket, pid_t parent) {
+  [[noreturn]] void run_isolated(const Program& program, const Bell& ready, Descriptor socket,
+                                 pid_t parent) {
     try {
       die_with_parent();
       if (::getppid() != parent) ::_exit(exit_failure);
@@ -305,7 +309,7 @@ class GuardProcess {
       const Fuse fuse;
       Pipe pipe;
       const pid_t guard = ::fork();
-      if (guard == 0) run(program, std::move(pipe));
+      if (guard == 0) run(program, ready, std::move(pipe));
       check(guard, "fork");
       check(::setsid(), "setsid");  // as the guard
       close_descriptors({socket.number(), pipe.read.number(), pipe.write.number()});
@@ -338,29 +342,29 @@ class GuardProcess {
     ending_.no_isolation = false;
   }
 
-  void guard(const Program& program) {
+  void guard(const Program& program, const Bell& ready) {
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl(PR_SET_CHILD_SUBREAPER)");
     static_cast<void>(::prctl(PR_SET_NAME, "workerid-guard"));  // for people
     const pid_t self = ::getpid();
-    std::optional<Pipe> go{std::in_place};
+    group_ = ::getpgrp();
+    go_.emplace();
     program_ = ::fork();
-    if (program_ == 0) execute(program, self, socket_.number(), go->read.number());
+    if (program_ == 0) execute(program, self, socket_.number(), go_->read.number());
     check(program_, "fork");
+    ready.raise();
     // Out of reach of the terminal's signals, above all of its stop. A group of its own would do
     // for that, but the kernel hangs up a group with a stopped member when one ends whose parent
     // is in another group of the session (setpgid(2)): a stopped `run` would end its neighbours.
     check(::setsid(), "setsid");
     close_descriptors(
-        {socket_.number(), program.identity_lock, go->read.number(), go->write.number()});
+        {socket_.number(), program.identity_lock, go_->read.number(), go_->write.number()});
     sigset_t child_ended;
     ::sigemptyset(&child_ended);
     ::sigaddset(&child_ended, SIGCHLD);
     const Descriptor signals = signal_descriptor(child_ended);
     const Timer timer;
     const Fuse fuse;
-    // Only now: the command has no moment without its guard.
-    check(static_cast<int>(::write(go->write.number(), "", 1)), "write");
-    go.reset();
+    // The command starts only now: it has no moment without its guard.
     watch(signals, timer, fuse);
   }
 
@@ -411,10 +415,17 @@ class GuardProcess {
   // False if `run` is gone.
   bool follow_orders() {
     const bool supervised = follow(socket_);
-    const std::uint64_t signals = orders_.signals.exchange(0);
+    const bool started = orders_.started;  // first: what came before it is sent before it
+    std::uint64_t signals = orders_.signals.exchange(0);
+    const std::uint64_t signals_if_apart = orders_.signals_if_apart.exchange(0);
+    if (running_ && ::getpgid(program_) != group_) signals |= signals_if_apart;
     for (int number = 1; running_ && number < NSIG; ++number) {
       // If it is refused, `run` knows by out_of_reach().
       if ((signals & bit(number)) != 0) ::kill(program_, number);
+    }
+    if (started && go_) {
+      check(static_cast<int>(::write(go_->write.number(), "", 1)), "write");
+      go_.reset();
     }
     return supervised;
   }
@@ -441,6 +452,8 @@ class GuardProcess {
   Descriptor socket_;
   Orders& orders_;
   Patience patience_;
+  pid_t group_ = 0;         // that of `run`; 0 if it is outside of this PID namespace
+  std::optional<Pipe> go_;  // until the command starts
   pid_t program_ = -1;
   bool isolated_ = false;
   bool running_ = true;
@@ -496,8 +509,8 @@ Guard::Guard(SocketPair sockets, const Program& program, BootTime deadline, Pati
     ::close(socket_.number());
     if (fuse_socket_) ::close(fuse_socket_->number());
     GuardProcess process{std::move(sockets.inner), *orders_, patience};
-    if (to_fuse) process.run_isolated(program, std::move(to_fuse->inner), self);
-    process.run(program);
+    if (to_fuse) process.run_isolated(program, ready_, std::move(to_fuse->inner), self);
+    process.run(program, ready_);
   }
   set_signal_mask(former);
   errno = error;
@@ -513,6 +526,16 @@ Guard::~Guard() {
 
 void Guard::signal(int number) const {
   orders_->signals |= bit(number);
+  wake();
+}
+
+void Guard::signal_if_apart(int number) const {
+  orders_->signals_if_apart |= bit(number);
+  wake();
+}
+
+void Guard::start() const {
+  orders_->started = true;
   wake();
 }
 

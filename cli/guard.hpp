@@ -69,8 +69,8 @@ struct Patience {
 /// all signals blocked which shall not end it.
 class Guard {
  public:
-  /// Starts the program; it is dead, with all that it started, soon after `deadline`. What it leaves
-  /// behind when it ends by itself gets SIGTERM, and SIGKILL after the grace.
+  /// Makes the program's process; it is dead, with all that it started, soon after `deadline`. What
+  /// it leaves behind when it ends by itself gets SIGTERM, and SIGKILL after the grace.
   /// Errors: std::system_error. What the guard is refused, ending() tells.
   Guard(const Program& program, BootTime deadline, Patience patience);
   Guard(const Guard&) = delete;
@@ -80,6 +80,16 @@ class Guard {
 
   /// Sends a signal to the program. Never blocks.
   void signal(int number) const;
+
+  /// The same, unless the program is in this process's group, which got the signal. Never blocks.
+  void signal_if_apart(int number) const;
+
+  /// Raised when the program's process is there, in this one's process group: it then gets what is
+  /// sent to that, and waits for start() to become the program.
+  const Bell& ready() const noexcept { return ready_; }
+
+  /// Starts the program, which first gets the signals that were sent until now. Never blocks.
+  void start() const;
 
   /// Moves the deadline. Never blocks.
   void set_deadline(BootTime deadline) const;
@@ -116,6 +126,7 @@ class Guard {
   void wake() const noexcept;
 
   Descriptor socket_;
+  Bell ready_;
   std::optional<Descriptor> fuse_socket_;              // if isolated
   std::unique_ptr<Orders, void (*)(Orders*)> orders_;  // in memory that the guard shares
   std::vector<pid_t> not_ours_;                        // children that this process had before

@@ -127,7 +127,8 @@ class Supervisor {
         follow_lease();
       }
       timer_.set(std::min(next_, look_at_));
-      wait_readable({signals_.number(), guard_.number(), timer_.number(), lease_changed_.number()});
+      wait_readable({signals_.number(), guard_.number(), guard_.ready().number(), timer_.number(),
+                     lease_changed_.number()});
       lease_changed_.clear();
       forward_signals();
     }
@@ -210,13 +211,28 @@ class Supervisor {
         {{"event", "ending"}, {"worker_id", worker_id_}, {"grace_ms", grace.count()}});
   }
 
+  // What the kernel sends for a terminal it sends to our whole process group, and so to a command in
+  // it; not to one that went to a group of its own, or was not there yet. When a terminal is lost, the
+  // leader of its session is told alone.
   void forward_signals() {
+    const bool ready = guard_.ready().clear();
+    const bool leader = ::getsid(0) == ::getpid();
     signalfd_siginfo received{};
     while (::read(signals_.number(), &received, sizeof received) ==
            static_cast<ssize_t>(sizeof received)) {
-      // What a terminal sends goes to the command as well, by itself.
-      if (received.ssi_code != SI_KERNEL) guard_.signal(static_cast<int>(received.ssi_signo));
+      const auto number = static_cast<int>(received.ssi_signo);
+      const bool from_kernel = received.ssi_code == SI_KERNEL;
+      const bool hang_up = from_kernel && number == SIGHUP;
+      const bool to_group = from_kernel && started_ && !(hang_up && leader);
+      const auto send = [&](int signal) {
+        return to_group ? guard_.signal_if_apart(signal) : guard_.signal(signal);
+      };
+      send(number);
+      if (hang_up) send(SIGCONT);  // as the kernel does, for one that is stopped
     }
+    if (!ready) return;
+    guard_.start();
+    started_ = true;
   }
 
   int exit_code_of(const Ending& ending, const std::string& name) const {
@@ -255,6 +271,7 @@ class Supervisor {
   const Descriptor signals_;
   const Timer timer_;
   Guard guard_;
+  bool started_ = false;
   bool ending_ = false;  // SIGTERM was sent
   BootTime next_;        // when SIGTERM is due; then, when all ought to be over
   pid_t left_ = 0;       // what could not be ended, though all was to be

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // workerid run, while all goes well: what the command gets, what it does not get, how both end.
-#include "cli/terminal.hpp"
 #include "cli/tool.hpp"
 #include "cli/watched.hpp"
 #include "support/temporary_directory.hpp"
@@ -271,21 +270,6 @@ TEST_F(Run, MessagesMayBeJson) {
   EXPECT_EQ(result.status.code, 127);
   EXPECT_NE(nlohmann::json::parse(result.errors).at("message").get<std::string>().find("no-such"),
             std::string::npos);
-}
-
-TEST_F(Run, ControlCReachesTheCommandOnce) {
-  Terminal terminal(Tool::words({"run", "--", "sh", "-c",
-                                 "n=0; trap 'n=$((n+1)); echo interrupted' INT; "
-                                 "trap 'echo count=$n.; exit' USR1; echo ready; "
-                                 "while :; do sleep 0.01; done"}),
-                    tool.environment());
-  ASSERT_TRUE(terminal.shows("ready")) << terminal.shown();
-  constexpr char control_c = 3;
-  terminal.type(control_c);
-  ASSERT_TRUE(terminal.shows("interrupted")) << terminal.shown();
-  // Signals are forwarded in the order of their numbers: an interrupt would come before it.
-  ::kill(terminal.pid(), SIGUSR1);
-  EXPECT_TRUE(terminal.shows("count=1.")) << terminal.shown();
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Signals that come while a command of the tool waits for an ID or for its reader.
+// Signals: those of a terminal, which reach the command of a run exactly once, and those that come
+// while a command of the tool waits for an ID or for its reader.
+#include "cli/terminal.hpp"
 #include "cli/tool.hpp"
 #include "cli/watched.hpp"
 #include "support/redis_server.hpp"
@@ -15,8 +17,10 @@
 #include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sstream>
 #include <string>
 #include <sys/socket.h>
 #include <system_error>
@@ -28,6 +32,11 @@ namespace workerid::tests {
 namespace {
 
 using namespace std::chrono_literals;
+
+using Numbers = std::vector<int>;
+
+constexpr char control_c = 3;
+constexpr char control_backslash = 28;
 
 // Asks again until it is so; false after 30 s.
 bool becomes_true(const std::function<bool()>& holds) {
@@ -48,6 +57,123 @@ class OnOneFile : public ::testing::Test {
   TemporaryDirectory directory;
   Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
 };
+
+// A command in the process group of its run, and one that left it for a session of its own.
+class SignalsOfATerminal : public OnOneFile,
+                           public ::testing::WithParamInterface<std::vector<std::string>> {
+ protected:
+  std::vector<std::string> run() const {
+    std::vector<std::string> words = Tool::words({"run", "--"});
+    words.insert(words.end(), GetParam().begin(), GetParam().end());
+    words.insert(words.end(), {WORKERID_SIGNAL_LOG, log});
+    return words;
+  }
+
+  // Waits until the command can get signals, and returns its process ID.
+  static pid_t command_of(Terminal& terminal) {
+    EXPECT_TRUE(terminal.shows("ready")) << terminal.shown();
+    const std::string words = "command ";
+    return std::stoi(terminal.shown().substr(terminal.shown().find(words) + words.size()));
+  }
+
+  // What the command of `run` has got when it has got `last`, and all that was on its way to it.
+  Numbers got(pid_t run, int last) const {
+    const Watched watched{run};
+    const auto numbers = [&] { return numbers_in(read_file(log)); };
+    EXPECT_TRUE(becomes_true([&] { return std::ranges::count(numbers(), last) != 0; }));
+    // The last signal that run passes on.
+    EXPECT_TRUE(becomes_true([&] { return signal_mask_of(run, "ShdPnd") == 0; }));
+    watched.signal(SIGUSR1);
+    EXPECT_TRUE(watched.ends_within(30s));
+    return numbers();
+  }
+
+  static Numbers numbers_in(const std::string& text) {
+    std::istringstream stream{text};
+    return {std::istream_iterator<int>{stream}, {}};
+  }
+
+  std::filesystem::path log = directory.path() / "log";
+};
+
+TEST_P(SignalsOfATerminal, ThatAreTypedReachTheCommandOnce) {
+  for (const auto& [key, number] : {std::pair{control_c, SIGINT}, {control_backslash, SIGQUIT}}) {
+    Terminal terminal(run(), tool.environment());
+    command_of(terminal);
+    terminal.type(key);
+    EXPECT_EQ(got(terminal.pid(), number), Numbers{number});
+  }
+}
+
+TEST_P(SignalsOfATerminal, OfItsSizeReachTheCommandOnce) {
+  Terminal terminal(run(), tool.environment());
+  command_of(terminal);
+  terminal.resize(10, 40);
+  EXPECT_EQ(got(terminal.pid(), SIGWINCH), Numbers{SIGWINCH});
+}
+
+// As ssh -t and docker run -t have it: run leads the session, and is told alone.
+TEST_P(SignalsOfATerminal, OfItsEndReachTheCommandOfASessionsLeaderOnce) {
+  Terminal terminal(run(), tool.environment());
+  command_of(terminal);
+  terminal.hang_up();
+  EXPECT_EQ(got(terminal.pid(), SIGCONT), (Numbers{SIGHUP, SIGCONT}));
+}
+
+TEST_P(SignalsOfATerminal, OfItsEndReachACommandThatIsStopped) {
+  Terminal terminal(run(), tool.environment());
+  const pid_t command = command_of(terminal);
+  ::kill(command, SIGSTOP);
+  terminal.hang_up();
+  EXPECT_EQ(got(terminal.pid(), SIGCONT), (Numbers{SIGHUP, SIGCONT}));
+}
+
+// A shell leads the session. It dies of the hang-up, and then its foreground group is told.
+TEST_P(SignalsOfATerminal, OfItsEndReachTheCommandInAShellOnce) {
+  std::vector<std::string> words{"/bin/sh", "-c", "\"$0\" \"$@\"; true"};
+  for (const std::string& word : run()) words.push_back(word);
+  Terminal terminal(words, tool.environment());
+  const pid_t run = parent_of(parent_of(command_of(terminal)));
+  ASSERT_NE(run, terminal.pid());
+  terminal.hang_up();
+  EXPECT_EQ(got(run, SIGCONT), (Numbers{SIGHUP, SIGCONT}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Commands, SignalsOfATerminal,
+                         ::testing::Values(std::vector<std::string>{},
+                                           std::vector<std::string>{"setsid"}),
+                         [](const auto& command) {
+                           return std::string{command.param.empty() ? "InItsGroup" : "Elsewhere"};
+                         });
+
+class AtTheTerminal : public OnOneFile {};
+
+TEST_F(AtTheTerminal, ControlCEndsACommandThatTakesAGroupOfItsOwn) {
+  Terminal terminal(
+      Tool::words({"run", "--", "timeout", "1000", "sh", "-c", "echo started; exec sleep 1000"}),
+      tool.environment());
+  ASSERT_TRUE(terminal.shows("started")) << terminal.shown();
+  const Watched run{terminal.pid()};
+  terminal.type(control_c);
+  ASSERT_TRUE(run.ends_within(30s));
+  EXPECT_EQ(terminal.wait(), 128 + SIGINT);
+}
+
+TEST_F(AtTheTerminal, ControlCInAnInteractiveShellIsItsOwn) {
+  Terminal terminal(Tool::words({"run", "--", "bash", "--norc", "-i"}), tool.environment());
+  const auto enter = [&](const std::string& line) {
+    for (const char character : line + "\n") terminal.type(character);
+  };
+  enter("sh -c 'echo sta''rted; exec sleep 1000'");
+  ASSERT_TRUE(terminal.shows("started")) << terminal.shown();
+  const Watched run{terminal.pid()};
+  terminal.type(control_c);
+  enter("echo status''=$?");
+  EXPECT_TRUE(terminal.shows("status=130")) << terminal.shown();
+  enter("exit 7");
+  ASSERT_TRUE(run.ends_within(30s)) << terminal.shown();
+  EXPECT_EQ(terminal.wait(), 7);
+}
 
 // The commands that wait for an ID, while the only one is taken.
 class SignalsWhileWaiting : public OnOneFile, public ::testing::WithParamInterface<const char*> {

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -38,10 +39,21 @@ class Terminal {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
-    ::close(terminal_);
+    hang_up();
   }
 
   void type(char character) const { ASSERT_EQ(::write(terminal_, &character, 1), 1); }
+
+  void resize(unsigned short rows, unsigned short columns) const {
+    const winsize size{.ws_row = rows, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+    ASSERT_EQ(::ioctl(terminal_, TIOCSWINSZ, &size), 0);
+  }
+
+  /// Ends the terminal, as a lost connection does.
+  void hang_up() {
+    if (terminal_ >= 0) ::close(terminal_);
+    terminal_ = -1;
+  }
 
   /// Waits until the program ends, and returns its exit code.
   int wait() {
