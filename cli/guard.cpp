@@ -195,7 +195,11 @@ void reset_signals() {
     if (::getppid() != guard) ::_exit(exit_failure);
     if (program.identity_lock >= 0) check(::fcntl(program.identity_lock, F_SETFD, 0), "fcntl");
     const std::vector<char*> arguments = argument_pointers(program.arguments);
-    const std::vector<char*> environment = argument_pointers(program.environment);
+    std::vector<std::string> variables = program.environment;
+    for (const std::string& name : program.pid_variables) {
+      variables.push_back(name + "=" + std::to_string(::getpid()));
+    }
+    const std::vector<char*> environment = argument_pointers(variables);
     char byte = 0;
     if (::read(go, &byte, 1) != 1) ::_exit(exit_failure);  // the guard will not do
     reset_signals();

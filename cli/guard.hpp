@@ -37,10 +37,11 @@ namespace workerid::cli {
 
 /// A program and how it is started.
 struct Program {
-  std::vector<std::string> arguments;    ///< The first is looked up in PATH.
-  std::vector<std::string> environment;  ///< NAME=VALUE
-  int identity_lock = -1;                ///< Stays open in it; -1 for none.
-  bool isolated = false;                 ///< In a PID namespace that ends with the guard.
+  std::vector<std::string> arguments;      ///< The first is looked up in PATH.
+  std::vector<std::string> environment;    ///< NAME=VALUE
+  std::vector<std::string> pid_variables;  ///< Names of those that shall have its process ID.
+  int identity_lock = -1;                  ///< Stays open in it; -1 for none.
+  bool isolated = false;                   ///< In a PID namespace that ends with the guard.
 };
 
 /// How a guarded command ended, with all that it started.

@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <stop_token>
@@ -61,22 +62,35 @@ Program program_for(const std::vector<std::string>& command_line, const std::str
                     const Lease& lease, int identity_lock) {
   Program program{.arguments = command_line,
                   .environment = {},
+                  .pid_variables = {},
                   .identity_lock = identity_lock,
                   .isolated = false};
   const std::string worker_id = std::to_string(lease.worker_id());
   for (std::string& argument : program.arguments) replace_all(argument, "{}", worker_id);
 
-  const std::array<std::string, 3> ours{"WORKER_ID=", "WORKER_ID_EPOCH=", "WORKER_ID_CLUSTER="};
+  const std::array<std::string, 3> ours{"WORKER_ID", "WORKER_ID_EPOCH", "WORKER_ID_CLUSTER"};
+  // What a service manager says to this process alone, systemd(1) for one, is meant for the command.
+  const std::array<std::string, 3> addressed{"LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID"};
+  const auto is_one = [](const auto& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  const std::string own_pid = std::to_string(::getpid());
+  const char* const listener = std::getenv("LISTEN_PID");
+  const bool listens = listener != nullptr && listener == own_pid;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string text{*variable};
-    const bool replaced = std::any_of(ours.begin(), ours.end(), [&](const std::string& name) {
-      return text.rfind(name, 0) == 0;
-    });
-    if (!replaced) program.environment.push_back(text);
+    const std::string name = text.substr(0, text.find('='));
+    // Names this process by its pidfd; without it LISTEN_PID alone counts.
+    const bool pidfd_of_us = listens && name == "LISTEN_PIDFDID";
+    if (is_one(addressed, name) && text == name + "=" + own_pid) {
+      program.pid_variables.push_back(name);
+    } else if (!is_one(ours, name) && !pidfd_of_us) {
+      program.environment.push_back(text);
+    }
   }
-  program.environment.push_back(ours[0] + worker_id);
-  program.environment.push_back(ours[1] + std::to_string(lease.epoch()));
-  program.environment.push_back(ours[2] + cluster);
+  program.environment.push_back(ours[0] + "=" + worker_id);
+  program.environment.push_back(ours[1] + "=" + std::to_string(lease.epoch()));
+  program.environment.push_back(ours[2] + "=" + cluster);
   return program;
 }
 

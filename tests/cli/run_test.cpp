@@ -13,6 +13,7 @@
 #include <sstream>
 #include <string>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 namespace workerid::tests {
@@ -127,6 +128,37 @@ TEST_F(Run, FormerValuesOfTheVariablesAreReplaced) {
   EXPECT_EQ(result.output.find("former"), std::string::npos);
 }
 
+// sd_listen_fds(3), sd_watchdog_enabled(3).
+TEST_F(Run, WhatAServiceManagerSaysToTheToolIsSaidToTheCommand) {
+  const char* const script =
+      "export LISTEN_PID=$$ WATCHDOG_PID=$$ SYSTEMD_EXEC_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web "
+      "LISTEN_PIDFDID=4711 WATCHDOG_USEC=9; exec \"$0\" run -- sh -c 'echo $$; exec env'";
+  Process process({"sh", "-c", script, WORKERID_TOOL_PATH}, tool.environment());
+  const std::string output = result_of(process).output;
+  const std::string command = std::to_string(pids_of(output).at(0));
+  const std::set<std::string> variables = lines_of(output);
+  for (const char* const name : {"LISTEN_PID=", "WATCHDOG_PID=", "SYSTEMD_EXEC_PID="}) {
+    EXPECT_TRUE(variables.contains(name + command)) << name << "\n" << output;
+  }
+  EXPECT_TRUE(variables.contains("LISTEN_FDS=1"));
+  EXPECT_TRUE(variables.contains("LISTEN_FDNAMES=web"));
+  EXPECT_TRUE(variables.contains("WATCHDOG_USEC=9"));
+  EXPECT_EQ(output.find("LISTEN_PIDFDID"), std::string::npos) << output;
+}
+
+TEST_F(Run, WhatAServiceManagerSaysToOthersStaysSo) {
+  const std::string others = std::to_string(::getpid());
+  const Result result = tool({"run", "--", "env"}, {{"LISTEN_PID", others},
+                                                    {"LISTEN_PIDFDID", "4711"},
+                                                    {"WATCHDOG_PID", others},
+                                                    {"SYSTEMD_EXEC_PID", others}});
+  const std::set<std::string> variables = lines_of(result.output);
+  for (const char* const name : {"LISTEN_PID=", "WATCHDOG_PID=", "SYSTEMD_EXEC_PID="}) {
+    EXPECT_TRUE(variables.contains(name + others)) << name;
+  }
+  EXPECT_TRUE(variables.contains("LISTEN_PIDFDID=4711"));
+}
+
 // The files that are open in a command, by number and name; that of the listing itself left out.
 constexpr const char* list_files =
     "exec ls -l /proc/self/fd | sed -n 's/.* \\([0-9]* -> .*\\)/\\1/p' "
@@ -157,7 +189,11 @@ TEST_F(Run, OpenFilesOfTheCallerReachTheCommand) {
 }
 
 TEST_F(Run, TheGuardKeepsNothingOpenButItsOwn) {
-  Process process = start("echo $PPID; exec sleep 1000");
+  Process process({"sh", "-c",
+                   "exec 3</etc/passwd 9</etc/group; "
+                   "exec \"$0\" run -- sh -c 'echo $PPID; exec sleep 1000'",
+                   WORKERID_TOOL_PATH},
+                  tool.environment());
   ASSERT_TRUE(process.wait_for_output("\n")) << process.errors();
   const pid_t guard = pids_of(process.output()).at(0);
   EXPECT_EQ(files_of(guard, files_of_a_guard), files_of_a_guard);
