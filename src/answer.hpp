@@ -3,6 +3,8 @@
 // Internal: what a store's operation came to, as a value.
 #pragma once
 
+#include "cancellation.hpp"
+
 #include <workerid/error.hpp>
 #include <workerid/store.hpp>
 
@@ -30,6 +32,10 @@ std::variant<Grant, Error> answer_of(Operation operation) {
     return error;
   } catch (const std::exception& error) {
     return Error(ErrorCode::outcome_unknown, error.what());
+  } catch (const ForcedUnwind&) {
+    throw;
+  } catch (...) {
+    return Error(ErrorCode::outcome_unknown, "the store threw what is no std::exception");
   }
 }
 

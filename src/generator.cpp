@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "cancellation.hpp"
 #include "checks.hpp"
 #include "identity.hpp"
 #include "keeper.hpp"
@@ -16,6 +17,7 @@
 #include <optional>
 #include <random>
 #include <unistd.h>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -75,17 +77,25 @@ class GeneratorCore {
     Acquired acquired = acquire(wait);
     const Grant& grant = acquired.machine.grant();
     const Token token = acquired.origin.token;
-    const std::lock_guard lock(mutex_);
-    drop_ended(clock_->now());
-    explicit_leases_[token] = {std::move(acquired.origin), grant, acquired.machine.validity(),
-                               std::move(acquired.claim)};
+    or_give_back(grant, token, [&] {
+      const std::lock_guard lock(mutex_);
+      drop_ended(clock_->now());
+      explicit_leases_[token] = {std::move(acquired.origin), grant, acquired.machine.validity(),
+                                 std::move(acquired.claim)};
+    });
     return {grant.worker_id, token};
   }
 
   std::shared_ptr<LeaseControl> lease(milliseconds wait) {
     Acquired acquired = acquire(wait);
-    return keeper_->keep(std::move(acquired.origin), std::move(acquired.machine),
-                         std::move(acquired.claim));
+    check_process();
+    keeper_->start_threads();
+    const Grant grant = acquired.machine.grant();
+    const Token token = acquired.origin.token;
+    return or_give_back(grant, token, [&] {
+      return keeper_->keep(std::move(acquired.origin), std::move(acquired.machine),
+                           std::move(acquired.claim));
+    });
   }
 
   void renew(WorkerId worker_id, const Token& token);
@@ -144,7 +154,20 @@ class GeneratorCore {
   }
 
   Acquired acquire(milliseconds wait);
-  void lock_identity(BootTime give_up);
+  // What fails between a grant and the caller gives the ID back: nobody else knows its token.
+  template <typename Deliver>
+  std::invoke_result_t<Deliver> or_give_back(const Grant& grant, const Token& token,
+                                             Deliver deliver) {
+    try {
+      return deliver();
+    } catch (...) {
+      give_back(grant, token);
+      throw;
+    }
+  }
+
+  void give_back(const Grant& grant, const Token& token);
+  void lock_identity(BootTime give_up, const CancellationHeldOff& held_off);
   Claim claim_name();
   AcquireRequest request_for(const Claim& claim);
   std::optional<ExplicitLease> remembered(const Token& token, const Moment& now);
@@ -172,12 +195,14 @@ class GeneratorCore {
 };
 
 GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
+// A cancellation comes while it waits, when nothing is granted; or after it, to the caller.
   check_process();
+  const CancellationHeldOff held_off;
   if (wait < milliseconds::zero()) {
     refuse("the time to wait is " + std::to_string(wait.count()) + " ms; it must not be below 0");
   }
   const Moment start = clock_->now();
-  lock_identity(start.boot + wait);
+  lock_identity(start.boot + wait, held_off);
 
   const Claim claim = claim_name();
   AcquireRequest request = request_for(claim);
@@ -188,7 +213,7 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
     const Moment now = clock_->now();
     const LeaseMachine::Action action = machine.next(now);
     if (const auto* waiting = std::get_if<LeaseMachine::Wait>(&action)) {
-      clock_->wait_until(nobody, waiting->until);
+      held_off.let_through([&] { clock_->wait_until(nobody, waiting->until); });
       continue;
     }
     request.client = client_time(now);
@@ -201,7 +226,8 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
         const auto taken = std::chrono::ceil<milliseconds>(clock_->now().boot - now.boot);
         timeout = std::max(milliseconds{1}, timeout - taken);
       }
-      machine.answered(store_->acquire(request, timeout), clock_->now());
+      const Grant grant = store_->acquire(request, timeout);
+      or_give_back(grant, request.token, [&] { machine.answered(grant, clock_->now()); });
     } catch (const Error& error) {
       machine.failed(error, clock_->now());
     }
@@ -213,6 +239,20 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
 }
 
 // A lease that still runs is renewed as one that renews itself is: the store extends it also while it
+void GeneratorCore::give_back(const Grant& grant, const Token& token) {
+  const auto none_used = std::max<std::int64_t>(0, grant.reserved.first_ms - 1);
+  try {
+    store_->release({.cluster = cluster_,
+                     .worker_id = grant.worker_id,
+                     .token = token,
+                     .strict = false,
+                     .last_timestamp_ms = none_used,
+                     .client = client_time(clock_->now())},
+                    std::chrono::ceil<milliseconds>(timing_.release));
+  } catch (const std::exception&) {  // it comes free by expiring
+  }
+}
+
 // holds back, and where it forgot it, it is registered anew (G7).
 void GeneratorCore::renew(WorkerId worker_id, const Token& token) {
   check_process();
@@ -286,7 +326,7 @@ Error GeneratorCore::ended() const {
 }
 
 // Whoever ran before may be ending just now: waits for it as long as for an ID.
-void GeneratorCore::lock_identity(BootTime give_up) {
+void GeneratorCore::lock_identity(BootTime give_up, const CancellationHeldOff& held_off) {
   if (options_.identity_file.empty()) return;
   constexpr std::chrono::milliseconds pause{20};
   Wakeup nobody;
@@ -301,7 +341,7 @@ void GeneratorCore::lock_identity(BootTime give_up) {
                                          ": another live process has it locked; end that one, or "
                                          "give this one a file of its own");
     }
-    clock_->wait_until(nobody, std::min(give_up, now + pause));
+    held_off.let_through([&] { clock_->wait_until(nobody, std::min(give_up, now + pause)); });
   }
 }
 
@@ -355,7 +395,9 @@ Generator& Generator::operator=(Generator&& other) noexcept {
 
 Generator::~Generator() {
   if (core_ && core_->forked()) detail::leave_to_parent(std::move(core_));
+  const detail::CancellationHeldOff held_off;
 }
+  core_.reset();
 
 Assignment Generator::get_id(std::chrono::milliseconds wait) {
   return core_->get_id(wait);

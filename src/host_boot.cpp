@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "host_boot.hpp"
 
+#include "cancellation.hpp"
+
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -22,5 +24,6 @@ const std::string& boot_clock_name() {
   }();
   return name;
 }
+    const CancellationHeldOff held_off;  // closing a file may be where it comes
 
 }  // namespace workerid::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "identity.hpp"
 
+#include "cancellation.hpp"
 #include "file_place.hpp"
 #include "host_boot.hpp"
 #include "system_error.hpp"
@@ -115,6 +116,7 @@ void Identity::close() noexcept {
   descriptor_ = -1;
 }
 
+  const CancellationHeldOff held_off;
 bool Identity::lock() {
   if (!name_.empty()) return true;
   try {

@@ -2,6 +2,7 @@
 #include "keeper.hpp"
 
 #include "answer.hpp"
+#include "cancellation.hpp"
 #include "host_boot.hpp"
 
 #include <algorithm>
@@ -30,6 +31,12 @@ class Notifier {
 
   ~Notifier() { end(); }
 
+  // Errors: as `OwnedThread::start`.
+  void start() {
+    if (!shared_->on_event || thread_.started()) return;
+    thread_.start([shared = shared_] { run(*shared); });
+  }
+
   // Waits until all events are told; from a callback, tells no more.
   void end() {
     {
@@ -45,8 +52,8 @@ class Notifier {
     if (!shared_->on_event || events.empty()) return;
     {
       const std::lock_guard lock(shared_->mutex);
+      if (shared_->ending) return;
       for (Event& event : events) shared_->events.push_back(std::move(event));
-      if (!thread_.started()) thread_.start([shared = shared_] { run(*shared); });
     }
     shared_->wakeup.notify_one();
   }
@@ -70,6 +77,11 @@ class Notifier {
       lock.unlock();
       try {
         shared.on_event(event);
+      } catch (const ForcedUnwind&) {  // it ended this thread: nobody is told any more
+        lock.lock();
+        shared.ending = true;
+        shared.events.clear();
+        throw;
       } catch (...) {  // documented: what a callback throws must not end a lease
       }
       lock.lock();
@@ -90,15 +102,6 @@ struct LeftToParent {
 std::atomic<LeftToParent*> left_to_parent{nullptr};
 
 }  // namespace
-
-void OwnedThread::end() {
-  if (!thread_.joinable()) return;
-  if (is_this()) {
-    thread_.detach();
-  } else {
-    thread_.join();
-  }
-}
 
 void leave_to_parent(std::shared_ptr<void> object) {
   auto* const item = new LeftToParent{std::move(object), left_to_parent.load()};
@@ -322,6 +325,7 @@ struct Keeper::Shared {
   Wakeup wakeup;
   std::mutex mutex;
   std::multimap<BootTime, std::shared_ptr<LeaseControl>> due;
+  bool has_work = false;  // a lease was kept, once
   bool ending = false;
 };
 
@@ -330,6 +334,7 @@ Keeper::Keeper(std::shared_ptr<Store> store, std::shared_ptr<Clock> clock,
     : shared_(std::make_shared<Shared>(std::move(store), std::move(clock), std::move(on_event))) {}
 
 Keeper::~Keeper() {
+  const CancellationHeldOff held_off;
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->ending = true;
@@ -343,24 +348,35 @@ const std::shared_ptr<Clock>& Keeper::clock() const noexcept {
   return shared_->clock;
 }
 
+void Keeper::start_threads() {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->notifier.start();
+  if (!thread_.started()) thread_.start([shared = shared_] { run(*shared); });
+}
+
 std::shared_ptr<LeaseControl> Keeper::keep(AcquireRequest origin, LeaseMachine machine,
                                            std::shared_ptr<void> claim) {
   auto lease = std::make_shared<LeaseControl>(*this, std::move(origin), std::move(machine),
                                               std::move(claim));
+  const auto both = std::make_shared<std::pair<std::shared_ptr<Keeper>, decltype(lease)>>(
+      shared_from_this(), lease);
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->tell(*lease);
     shared_->schedule(lease, shared_->clock->now().boot);
-    if (!thread_.started()) thread_.start([shared = shared_] { run(*shared); });
+    shared_->has_work = true;
   }
   shared_->wakeup.notify();
-  const auto both = std::make_shared<std::pair<std::shared_ptr<Keeper>, decltype(lease)>>(
-      shared_from_this(), lease);
   return {both, lease.get()};
 }
 
 void Keeper::run(Shared& shared) {
   std::unique_lock lock(shared.mutex);
+  while (!shared.ending && !shared.has_work) {  // for the first lease, whatever the clock shows
+    lock.unlock();
+    shared.wakeup.wait_for(std::chrono::hours{24});
+    lock.lock();
+  }
   while (!shared.ending) {
     if (!shared.due.empty() && shared.due.begin()->first <= shared.clock->now().boot) {
       shared.step(lock);
@@ -376,6 +392,7 @@ void Keeper::run(Shared& shared) {
 
 std::optional<Error> Keeper::release(LeaseControl& lease,
                                      std::optional<std::int64_t> last_timestamp_ms) {
+  const CancellationHeldOff held_off;
   std::unique_lock lock(shared_->mutex);
   LeaseMachine& machine = lease.machine_;
   if (!Shared::alive(machine)) return std::nullopt;
@@ -445,6 +462,7 @@ std::uint64_t Keeper::outcomes(const LeaseControl& lease) const {
 }
 
 bool Keeper::renew_soon(LeaseControl& lease, std::uint64_t seen, BootTime deadline) {
+  const CancellationHeldOff held_off;  // the lease knows of the wake-up that stands on this stack
   std::unique_lock lock(shared_->mutex);
   if (lease.outcomes_ != seen) return Shared::alive(lease.machine_);
   Moment now = clock()->now();

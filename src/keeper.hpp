@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lease_machine.hpp"
+#include "owned_thread.hpp"
 
 #include <workerid/detail/fork_guard.hpp>
 #include <workerid/lease.hpp>
@@ -17,29 +18,9 @@
 #include <memory>
 #include <stop_token>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace workerid::detail {
-
-// A thread that is waited for when its owner ends, except by itself.
-class OwnedThread {
- public:
-  OwnedThread() = default;
-  OwnedThread(const OwnedThread&) = delete;
-  OwnedThread& operator=(const OwnedThread&) = delete;
-  ~OwnedThread() { end(); }
-
-  void start(std::function<void()> work) { thread_ = std::thread(std::move(work)); }
-  bool started() const noexcept { return thread_.joinable(); }
-  bool is_this() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
-
-  // Waits for it, except on the thread itself, which is then on its own. Repeating it is no error.
-  void end();
-
- private:
-  std::thread thread_;
-};
 
 // Keeps `object` for ever. For a child made by fork(2): what belongs to the parent's threads,
 // locked mutexes among it, must neither be used nor destroyed there (G11).
@@ -147,7 +128,11 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
 
   const std::shared_ptr<Clock>& clock() const noexcept;
 
-  // Takes over a lease that was just acquired. What is returned keeps this object alive, which the
+  // Starts the threads that a lease needs, while nothing is granted yet that would have to be given
+  // back. Errors: `unavailable`.
+  void start_threads();
+
+  // Takes over a lease that was just acquired; start_threads() comes before. What is returned keeps this object alive, which the
   // keeper's own references do not: so its thread ends before its last user's destructor returns.
   std::shared_ptr<LeaseControl> keep(AcquireRequest origin, LeaseMachine machine,
                                      std::shared_ptr<void> claim);

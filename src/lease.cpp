@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "cancellation.hpp"
 #include "keeper.hpp"
 
 #include <workerid/lease.hpp>
@@ -29,6 +30,7 @@ namespace {
 // Ends what a Lease object had; the child of a fork leaves it to the parent (G11).
 void end(std::shared_ptr<detail::LeaseControl> control) noexcept {
   if (!control) return;
+  const detail::CancellationHeldOff held_off;  // also for the end of the last of its keeper's
   try {
     if (control->forked()) {
       detail::leave_to_parent(std::move(control));
@@ -37,6 +39,7 @@ void end(std::shared_ptr<detail::LeaseControl> control) noexcept {
     }
   } catch (...) {  // the store did not hear of it: the ID comes free by expiring
   }
+  control.reset();
 }
 
 }  // namespace

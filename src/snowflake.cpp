@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "cancellation.hpp"
 #include "checks.hpp"
 #include "keeper.hpp"
 #include "snowflake_sequence.hpp"
@@ -314,10 +315,12 @@ Snowflake& Snowflake::operator=(Snowflake&& other) noexcept {
 
 Snowflake::~Snowflake() {
   if (!core_) return;
+  const detail::CancellationHeldOff held_off;
   try {
     core_->release();
   } catch (...) {  // the store did not hear of it: the ID comes free by expiring
   }
+  core_.reset();
 }
 
 std::int64_t Snowflake::next() {

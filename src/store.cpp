@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "answer.hpp"
+#include "cancellation.hpp"
 #include "checks.hpp"
 
 #include <workerid/store.hpp>
@@ -13,6 +14,7 @@ namespace workerid {
 namespace {
 
 using detail::answer_of;
+using detail::CancellationHeldOff;
 using detail::check_text;
 using detail::facts_of;
 using detail::refuse;
@@ -141,6 +143,7 @@ void check_view(const ClusterView& view, const std::string& store) {
 // What `operation` returns or throws, as far as it makes sense.
 template <typename Operation>
 auto answer_to(const Store& store, Operation operation) {
+  const CancellationHeldOff held_off;
   try {
     return operation();
   } catch (const Error& error) {
@@ -324,6 +327,7 @@ Grant Store::renew(const RenewRequest& request, milliseconds timeout) {
 
 std::vector<RenewAnswer> Store::renew_all(std::span<const RenewRequest> requests,
                                           milliseconds timeout) {
+  const CancellationHeldOff held_off;
   check_process();
   check_timeout(timeout);
   std::vector<RenewAnswer> answers(

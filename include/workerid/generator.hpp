@@ -31,9 +31,12 @@ struct Assignment {
 /// that renew themselves (`lease`).
 ///
 /// Owns one thread for all its leases, from the first one on, and one for `Options::on_event` if it
-/// is set. Shares the store with whoever else has it. Leases may outlive it, and keep its identity
-/// file locked. Thread-safe; made before fork(2) it serves the parent only (`invalid_argument` in the
-/// child: make another there).
+/// is set; both block all signals, which stay the program's. Shares the store with whoever else has
+/// it. Leases may outlive it, and keep its identity file locked. pthread_cancel(3) ends `get_id` and
+/// `lease` where they wait, with nothing granted; every other call comes to its end first, as do those
+/// of a Lease and a Store.
+/// Thread-safe; made before fork(2) it serves the parent only (`invalid_argument` in the child: make
+/// another there).
 class Generator {
  public:
   /// How long `get_id` and `lease` wait by default for an ID that is about to come free.
@@ -71,7 +74,8 @@ class Generator {
   /// Errors: as `renew`. Blocks for one attempt.
   void release(WorkerId worker_id, const Token& token);
 
-  /// Gets a worker ID that renews itself. Waits, fails and blocks like `get_id`.
+  /// Gets a worker ID that renews itself. Waits, fails and blocks like `get_id`; `unavailable`, before
+  /// the store is asked, if no thread can be started.
   Lease lease(std::chrono::milliseconds wait = default_wait);
 
   /// The cluster as the store sees it; with this Generator's configuration and no leases if it was

@@ -89,7 +89,8 @@ class Lease {
   TimestampRange reserved_timestamps() const;
 
   /// Stopped when the lease is lost for good; not by suspension, release or abandonment. Callbacks
-  /// on it run on the renewing thread: keep them short.
+  /// on it run on the renewing thread, with all signals blocked: keep them short, and let them neither
+  /// throw nor end the thread, which ends the process (std::stop_source).
   std::stop_token lost() const;
 
   /// Why the lease was lost; nothing while it is not.

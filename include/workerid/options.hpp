@@ -101,7 +101,8 @@ struct Options {
   bool fresh = false;
 
   /// Called for every event, on a thread of the Generator's own, one call at a time, without a
-  /// lock: it may block, or end the lease. What it throws is swallowed.
+  /// lock: it may block, or end the lease. What it throws is swallowed; if it ends its thread
+  /// (pthread_exit(3)), it is called no more. All signals are blocked there, and in what it starts.
   std::function<void(const Event&)> on_event = {};
 
   /// The time source; empty for the machine's (`boottime_clock()`).

@@ -176,6 +176,18 @@ TEST(Documents, EveryErrorCodeIsExplained) {
   }
 }
 
+// There they begin with all signals blocked (docs/design.md). The test kit is its user's.
+TEST(Documents, TheLibraryStartsThreadsInOnePlace) {
+  for (const auto& path : files("src", {".cpp", ".hpp"})) {
+    const std::string name = path.lexically_relative(source_root()).string();
+    if (path.stem() == "owned_thread" || name.rfind("src/testing/", 0) == 0) continue;
+    const std::string text = read_file(path);
+    for (const char* const word : {"std::thread", "std::jthread", "std::async", "pthread_create"}) {
+      EXPECT_EQ(text.find(word), std::string::npos) << name << ": " << word;
+    }
+  }
+}
+
 TEST(Documents, ACustomStoreTakesFewerThanAHundredLines) {
   const Lines lines = read_lines(source_root() / "examples/custom_store.cpp");
   const auto code = std::count_if(lines.begin(), lines.end(), [](const std::string& line) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "cancellation.hpp"
 #include "stores/redis/cluster_connection.hpp"
 #include "stores/redis/connection_pool.hpp"
 #include "stores/redis/guarantee.hpp"
@@ -805,6 +806,7 @@ std::vector<std::variant<RedisReply, Error>> RedisConnection::commands(
 
 std::shared_ptr<Store> open_redis_store(std::string_view url) {
   using namespace detail::redis;
+  const detail::CancellationHeldOff held_off;  // it may read files of certificates
   Deployment deployment = parse_deployment(url);
   const Topology topology = deployment.topology;
   const std::int32_t wait_replicas = deployment.wait_replicas;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "stores/redis/socket.hpp"
 
+#include "cancellation.hpp"
+#include "owned_thread.hpp"
+
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <future>
@@ -17,7 +19,6 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <system_error>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -73,33 +74,16 @@ Lookup look_up(const std::string& host, const std::string& port) {
   return lookup;
 }
 
-// Keeps the signals of the host program away from a thread that is started meanwhile.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &former_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &former_, nullptr); }
-
- private:
-  sigset_t former_{};
-};
-
 // getaddrinfo(3) knows no deadline (G10): it runs on a thread of its own, which is left behind when
 // it takes too long.
 Lookup look_up_until(Deadline deadline, const std::string& host, const std::string& port) {
-  std::packaged_task<Lookup()> task([host, port] { return look_up(host, port); });
-  auto lookup = task.get_future();
+  const auto task =
+      std::make_shared<std::packaged_task<Lookup()>>([host, port] { return look_up(host, port); });
+  auto lookup = task->get_future();
   try {
-    const SignalsBlocked blocked;
-    std::thread(std::move(task)).detach();
-  } catch (const std::system_error& error) {
-    throw ConnectionFailure("no thread can be started to resolve the host's name: " +
-                            error.code().message());
+    start_detached_thread([task] { (*task)(); });
+  } catch (const Error& error) {
+    throw ConnectionFailure("the host's name cannot be resolved: " + std::string{error.what()});
   }
   if (lookup.wait_until(deadline) != std::future_status::ready) {
     throw ConnectionFailure("the host's name was not resolved in time");
@@ -216,6 +200,7 @@ Socket::Socket(const RedisUrl& url, Deadline deadline)
                                           : connect_to(local_address(url.socket_path), deadline)) {}
 
 Socket::~Socket() {
+  const CancellationHeldOff held_off;
   ::close(descriptor_);
 }
 

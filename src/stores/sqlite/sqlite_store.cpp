@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "cancellation.hpp"
+#include "checks.hpp"
 #include "lease_file.hpp"
 
 #include <workerid/sqlite_store.hpp>
@@ -203,7 +205,9 @@ class SqliteStore final : public Store {
       : path_(std::move(path)), clock_(std::move(clock)) {}
 
   ~SqliteStore() override {
+    const detail::CancellationHeldOff held_off;  // SQLite is no C++: nothing may unwind through it
     if (!forked()) Connections::of_process().remove(shared_);  // G11
+    shared_.reset();
   }
 
   std::string description() const override { return "sqlite:" + path_.string(); }
@@ -405,6 +409,7 @@ void check_path(const std::filesystem::path& path) {
     refuse("has " + std::to_string(path.native().size()) + " bytes; SQLite allows " +
            std::to_string(longest));
   }
+  const detail::CancellationHeldOff held_off;
 }
 
 }  // namespace
