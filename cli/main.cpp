@@ -109,7 +109,7 @@ int perform(std::vector<std::string> arguments) {
   tool.set_help_flag("--help,-h", "Print this help and exit");
   tool.require_subcommand(0, 1);  // none is refused below, in better words
 
-  Invocation invocation{.common = CommonOptions::from_environment(), .command_line = {}};
+  Invocation invocation{.common = {}, .command_line = {}};
   const std::vector<Command> commands{
       add_run(tool, invocation),       add_get(tool, invocation),
       add_renew(tool, invocation),     add_release(tool, invocation),
@@ -137,6 +137,7 @@ int perform(std::vector<std::string> arguments) {
     if (command == commands.end()) {
       return usage_error(invocation.common.output, "there is no command");
     }
+    invocation.common.take_from_environment(*command->parser);
     return command->perform();
   } catch (const CLI::ParseError& error) {
     return usage_error(invocation.common.output, error.what());

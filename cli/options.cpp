@@ -17,10 +17,15 @@ Output parse_output(const std::string& option, const std::string& text) {
   throw UsageError(option + ": \"" + text + "\" is not a format: use text or json");
 }
 
-// The value of a variable; nothing if it is unset or empty.
+// The value of a variable; nothing if it is unset. One that was meant to have a value and is empty names
+// no default: each container would use a store of its own.
 std::optional<std::string> variable(const char* name) {
   const char* const value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? std::optional<std::string>{value} : std::nullopt;
+  if (value == nullptr) return std::nullopt;
+  if (*value == '\0') {
+    throw UsageError(std::string{name} + " is set, but empty; give it a value, or unset it");
+  }
+  return value;
 }
 
 std::string read_token(const std::string& argument) {
@@ -39,10 +44,14 @@ std::string read_token(const std::string& argument) {
 
 }  // namespace
 
-CommonOptions CommonOptions::from_environment() {
-  return {.store = variable("WORKERID_STORE"),
-          .cluster = variable("WORKERID_CLUSTER").value_or("default"),
-          .output = Output::text};
+void CommonOptions::take_from_environment(const CLI::App& command) {
+  const auto open = [&command](const char* option, bool given) {
+    return !given && command.get_option_no_throw(option) != nullptr;
+  };
+  if (open("--store", store.has_value())) store = variable("WORKERID_STORE");
+  if (open("--cluster", !cluster.empty())) {
+    cluster = variable("WORKERID_CLUSTER").value_or("default");
+  }
 }
 
 Options LeaseOptions::resolved() const {
@@ -61,8 +70,8 @@ Assignment AssignmentArguments::parse() const {
 
 void add_common_options(CLI::App& command, CommonOptions& common) {
   add_parsed(command, "--store", common.store, parse_text, "URL",
-             "sqlite:PATH or a path with a '/', redis://, rediss:// or unix:// (default: "
-             "WORKERID_STORE, without it a file in this user's state directory)");
+             "sqlite:PATH, a path that begins with /, ./ or ../, redis://, rediss:// or unix:// "
+             "(default: WORKERID_STORE, without it a file in this user's state directory)");
   add_parsed(command, "--cluster", common.cluster, parse_text, "NAME",
              "The pool of worker IDs (default: WORKERID_CLUSTER, without it \"default\")");
   add_output_option(command, common);

@@ -20,11 +20,12 @@ enum class Output { text, json };
 /// Where the cluster is and how results are written; every command has them.
 struct CommonOptions {
   std::optional<std::string> store;
-  std::string cluster = "default";
+  std::string cluster;
   Output output = Output::text;
 
-  /// What the command line overrides: WORKERID_STORE and WORKERID_CLUSTER.
-  static CommonOptions from_environment();
+  /// Fills in what the options of `command`, which was parsed, leave open: from WORKERID_STORE and
+  /// WORKERID_CLUSTER. Errors: UsageError for a variable that is empty.
+  void take_from_environment(const CLI::App& command);
 };
 
 /// How long one call to a store may take, for the commands that make just one.

@@ -51,28 +51,58 @@ std::filesystem::path state_directory() {
       "nor HOME names a directory; use --store or WORKERID_STORE");
 }
 
+// What came along with it, such as the line feed of a file that it was read from, would name another
+// store. It is not shown: it may have a password in it.
+void check_characters(const std::string& url) {
+  const bool control = std::any_of(url.begin(), url.end(), [](char character) {
+    return static_cast<unsigned char>(character) < 0x20 || character == 0x7f;
+  });
+  if (control) {
+    throw UsageError("--store: it has a control character in it, such as a line feed; remove that");
+  }
+  if (url.front() == ' ' || url.back() == ' ') {
+    throw UsageError("--store: it begins or ends with a blank; remove that");
+  }
+}
+
+bool is_path(const std::string& url) {
+  constexpr std::array beginnings{"/", "./", "../"};
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [&](const char* beginning) { return url.rfind(beginning, 0) == 0; });
+}
+
+std::string checked_path(const std::string& path) {
+  if (path.empty()) throw UsageError("--store: sqlite: has no path; write sqlite:PATH");
+  if (path.front() == ' ') throw UsageError("--store: the path begins with a blank; remove that");
+  if (path.rfind("//", 0) == 0) {
+    throw UsageError(
+        "--store: sqlite: is no URL with //, whose next word would be a host; write "
+        "sqlite:/FOLDER/NAME or sqlite:./NAME");
+  }
+  return path;
+}
+
 }  // namespace
 
 StoreAddress parse_store_url(const std::optional<std::string>& url) {
   using Kind = StoreAddress::Kind;
   if (!url) return {Kind::sqlite, state_directory() / "workerid" / "workerid.db"};
 
-  // A ':' before any '/' ends a scheme; so a mistyped URL never becomes a file's name.
+  if (url->empty()) throw UsageError("--store: it is empty; name a store");
+  check_characters(*url);
+  if (is_path(*url)) return {Kind::sqlite, *url};
+
+  // A ':' before any '/' ends a scheme. A mistyped URL never becomes a file's name.
   const std::size_t mark = url->find_first_of(":/");
-  if (mark == std::string::npos) {
-    throw UsageError("--store: \"" + *url +
-                     "\" is neither a URL nor a path with a '/'; for a file "
-                     "of that name write ./" +
-                     *url);
+  if (mark == std::string::npos || url->at(mark) == '/') {
+    const bool word = mark == std::string::npos;
+    throw UsageError("--store: \"" + url->substr(0, mark) + (word ? "" : "/…") +
+                     "\" is neither a URL nor a path that begins with /, ./ or ../; write ./" +
+                     (word ? *url : "PATH") + " for a file, redis://HOST for a server");
   }
-  if (url->at(mark) == '/') return {Kind::sqlite, *url};
 
   const std::string scheme = url->substr(0, mark);
-  if (scheme == "sqlite") {
-    const std::string path = url->substr(mark + 1);
-    if (path.empty()) throw UsageError("--store: sqlite: has no path; write sqlite:PATH");
-    return {Kind::sqlite, path};
-  }
+  if (scheme == "sqlite") return {Kind::sqlite, checked_path(url->substr(mark + 1))};
   constexpr std::array redis_schemes{"redis",           "rediss",        "redis+sentinel", "unix",
                                      "rediss+sentinel", "redis+cluster", "rediss+cluster"};
   if (std::find(redis_schemes.begin(), redis_schemes.end(), scheme) != redis_schemes.end()) {

@@ -200,8 +200,8 @@ Command add_bench(CLI::App& tool, Invocation& invocation) {
   add_common_options(*parser, invocation.common);
   parser->remove_option(parser->get_option("--cluster"));
   parser->get_option("--store")->option_text("URL")->description(
-      "sqlite:PATH or a path with a '/', redis://, rediss://, unix:// or memory: (default: "
-      "WORKERID_STORE)");
+      "sqlite:PATH, a path that begins with /, ./ or ../, redis://, rediss://, unix:// or memory: "
+      "(default: WORKERID_STORE)");
   add_list<WorkerId>(*parser, "--pool", options->pools, 1, 1'048'576,
                      "How many IDs there are; may be given several times (default: 512, 1024 and "
                      "65536)");

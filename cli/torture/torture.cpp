@@ -259,7 +259,8 @@ Command add_torture(CLI::App& tool, Invocation& invocation) {
       ->excludes(store)
       ->option_text("KIND");
   store->option_text("URL")->description(
-      "sqlite:PATH or a path with a '/', redis://, rediss:// or unix:// (default: WORKERID_STORE)");
+      "sqlite:PATH, a path that begins with /, ./ or ../, redis://, rediss:// or unix:// (default: "
+      "WORKERID_STORE)");
   add_parsed(*parser, "--server-data", options->data, parse_text, "DATA",
              "What --server redis keeps: none, appendonly (the default) or replica")
       ->check(CLI::IsMember({"none", "appendonly", "replica"}))

@@ -17,15 +17,19 @@ constexpr ExitStatus success{0, 0};
 
 class Defaults : public ::testing::Test {
  protected:
-  Result run(std::vector<std::string> arguments, const std::string& home,
-             const std::string& state = "") const {
-    return tool(std::move(arguments),
-                {{"WORKERID_CLUSTER", ""}, {"HOME", home}, {"XDG_STATE_HOME", state}});
+  // Without the variables of the tool.
+  static Result run(const std::vector<std::string>& arguments, const std::string& home,
+                    const std::string& state = "") {
+    std::vector<std::string> words{"env", "-u", "WORKERID_STORE", "-u", "WORKERID_CLUSTER"};
+    const auto command = Tool::words(arguments);
+    words.insert(words.end(), command.begin(), command.end());
+    Process process(words, {{"HOME", home}, {"XDG_STATE_HOME", state}});
+    return result_of(process);
   }
 
   TemporaryDirectory directory;
   fs::path root = directory.path();
-  Tool tool{""};  // an empty variable is as good as none
+  Tool tool{(root / "leases.db").string()};
 };
 
 TEST_F(Defaults, TheStoreIsAFileBelowTheHomeDirectory) {
@@ -76,11 +80,72 @@ TEST_F(Defaults, OptionsOverrideVariables) {
             std::string::npos);
 }
 
-TEST_F(Defaults, APathWithASlashIsAStore) {
+TEST_F(Defaults, AnEmptyVariableIsNoDefault) {
+  for (const char* const variable : {"WORKERID_STORE", "WORKERID_CLUSTER"}) {
+    const Result got = tool({"get"}, {{"HOME", root.string()}, {variable, ""}});
+    EXPECT_EQ(got.status.code, 2);
+    EXPECT_NE(got.errors.find(variable), std::string::npos) << got.errors;
+    EXPECT_EQ(got.output, "");
+  }
+  EXPECT_TRUE(fs::is_empty(root)) << "a store was made";
+  const Result renewed = tool({"renew", "1"}, {{"WORKERID_TOKEN", ""}});
+  EXPECT_EQ(renewed.status.code, 2);
+  EXPECT_NE(renewed.errors.find("WORKERID_TOKEN"), std::string::npos) << renewed.errors;
+}
+
+TEST_F(Defaults, AnEmptyVariableDoesNoHarmWhereItIsNotAsked) {
+  const Environment empty{{"WORKERID_STORE", ""}, {"WORKERID_CLUSTER", ""}};
+  EXPECT_EQ(tool({"--help"}, empty).status, success);
+  EXPECT_EQ(tool({"decode", "1"}, empty).status, success);
+  const std::string store = root / "leases.db";
+  EXPECT_EQ(tool({"get", "--store", store, "--cluster", "jobs"}, empty).status, success);
+}
+
+TEST_F(Defaults, APathIsAStore) {
   const std::string path = root / "leases.db";
   EXPECT_EQ(run({"get", "--store", path}, "").status, success);
   EXPECT_NE(run({"list", "--store", "sqlite:" + path}, "").output.find("1 leased"),
             std::string::npos);
+}
+
+TEST_F(Defaults, NothingElseBecomesAFile) {
+  const std::string path = root / "leases.db";
+  const std::vector<std::string> stores{path + "\n",
+                                        "\t" + path,
+                                        " " + path,
+                                        path + " ",
+                                        "sqlite:" + path + "\r",
+                                        "sqlite: " + path,
+                                        "./\x7f",
+                                        "redis//host",
+                                        "localhost/0",
+                                        "~/leases.db",
+                                        "folder/leases.db",
+                                        "leases.db",
+                                        ".",
+                                        "sqlite://x/y",
+                                        "sqlite://" + path,
+                                        "sqlite://",
+                                        "sqlite:",
+                                        "redis://localhost\n"};
+  for (const std::string& store : stores) {
+    const Result got = run({"get", "--store", store}, root);
+    EXPECT_EQ(got.status.code, 2) << store;
+    EXPECT_NE(got.errors.find("--store: "), std::string::npos) << got.errors;
+    EXPECT_EQ(tool({"get"}, {{"WORKERID_STORE", store}}).status.code, 2) << store;
+  }
+  EXPECT_TRUE(fs::is_empty(root));
+  EXPECT_FALSE(fs::exists("redis")) << "in the test's own folder";
+  EXPECT_FALSE(fs::exists("folder"));
+}
+
+TEST_F(Defaults, APasswordInAMistypedUrlIsNotRepeated) {
+  for (const char* const store :
+       {"redis//user:secret@host", "redis://user:secret@host\n", "user:secret@host/0"}) {
+    const Result got = run({"list", "--store", store}, "");
+    EXPECT_EQ(got.status.code, 2);
+    EXPECT_EQ(got.errors.find("secret"), std::string::npos) << got.errors;
+  }
 }
 
 }  // namespace

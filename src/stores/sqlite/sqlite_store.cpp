@@ -399,23 +399,17 @@ class SqliteStore final : public Store {
 void check_path(const std::filesystem::path& path) {
   // SQLite's own limit for a path, less the "-journal" that it may append.
   constexpr std::size_t longest = 512 - 8;
-  const auto refuse = [&](const std::string& why) {
-    throw Error(ErrorCode::invalid_argument,
-                std::string{"the SQLite store's path \""} + path.c_str() + "\" " + why);
-  };
-  if (!path.has_filename()) refuse("names no file");
-  if (path.native().find('\0') != std::string::npos) refuse("contains a zero byte");
-  if (path.native().size() > longest) {
-    refuse("has " + std::to_string(path.native().size()) + " bytes; SQLite allows " +
-           std::to_string(longest));
+  detail::check_text("the SQLite store's path", path.native(), longest);
+  if (!path.has_filename()) {
+    detail::refuse("the SQLite store's path \"" + path.native() + "\" names no file");
   }
-  const detail::CancellationHeldOff held_off;
 }
 
 }  // namespace
 
 std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& path,
                                          std::shared_ptr<Clock> clock) {
+  const detail::CancellationHeldOff held_off;
   check_path(path);
   const std::filesystem::path whole = detail::without_links(path);
   check_path(whole);
