@@ -4,6 +4,7 @@
 #include "exit_codes.hpp"
 #include "lookup.hpp"
 #include "output.hpp"
+#include "printable.hpp"
 #include "store_url.hpp"
 #include "values.hpp"
 
@@ -15,8 +16,8 @@ namespace {
 
 std::string question(const std::string& which, const LeaseView& lease) {
   std::string text = which + " is " + std::string{name(lease.state)} + ", by " +
-                     (lease.owner.empty() ? "an unknown owner" : printable(lease.owner));
-  if (!lease.instance.empty()) text += ", instance " + printable(lease.instance);
+                     (lease.owner.empty() ? "an unknown owner" : detail::printable(lease.owner));
+  if (!lease.instance.empty()) text += ", instance " + detail::printable(lease.instance);
   if (lease.state == LeaseState::leased) text += ", for " + to_text(lease.lease_left) + " more";
   return text + ". End this lease?";
 }

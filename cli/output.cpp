@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "output.hpp"
 
+#include "printable.hpp"
 #include "values.hpp"
 
 #include <algorithm>
@@ -14,9 +15,22 @@ namespace workerid::cli {
 
 namespace {
 
-// What a store returned may be no UTF-8; it is shown as far as it is.
+using detail::printable;
+
+// In ASCII: a terminal shows what a store returned, and whoever parses it gets it unchanged. What is no
+// UTF-8 is replaced.
 std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+// Lines of ours; the line breaks of strangers were replaced before.
+std::string printable_lines(std::string_view text) {
+  std::string shown;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    shown += printable(text.substr(0, end)) + "\n";
+    text.remove_prefix(end + 1);
+  }
+  return shown + printable(text);
 }
 
 [[noreturn]] void fail_to_write() {
@@ -39,12 +53,13 @@ void write_result(const std::string& text) {
 }
 
 void print(Output output, const std::string& text, const Json& json) {
-  write_result(output == Output::json ? dump(json) + "\n" : text);
+  write_result(output == Output::json ? dump(json) + "\n" : printable_lines(text));
 }
 
 void say(Output output, const std::string& message, Json json) {
   json["message"] = message;
-  std::cerr << (output == Output::json ? dump(json) : "workerid: " + message) + "\n" << std::flush;
+  std::cerr << (output == Output::json ? dump(json) : "workerid: " + printable(message)) + "\n"
+            << std::flush;
 }
 
 void say(Output output, const Error& error) {
@@ -54,19 +69,12 @@ void say(Output output, const Error& error) {
       std::move(json));
 }
 
-std::string printable(std::string text) {
-  for (char& character : text) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte < 0x20 || byte == 0x7f) character = '?';
-  }
-  return text;
-}
-
-std::string table(const std::vector<std::vector<std::string>>& rows) {
+std::string table(std::vector<std::vector<std::string>> rows) {
   std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
+  for (auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (std::size_t column = 0; column < row.size(); ++column) {
+      row[column] = printable(row[column]);
       widths[column] = std::max(widths[column], row[column].size());
     }
   }
@@ -74,7 +82,7 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t column = 0; column < row.size(); ++column) {
-      line += printable(row[column]) + std::string(widths[column] - row[column].size() + 2, ' ');
+      line += row[column] + std::string(widths[column] - row[column].size() + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";

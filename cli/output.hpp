@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Results go to standard output, everything else to standard error.
+// Results go to standard output, everything else to standard error. What strangers wrote is cleaned on
+// its way (printable.hpp).
 #pragma once
 
 #include "options.hpp"
@@ -28,11 +29,8 @@ void say(Output output, const std::string& message, Json json = Json::object());
 /// Tells an error, with what to do next.
 void say(Output output, const Error& error);
 
-/// The text with its control characters replaced.
-std::string printable(std::string text);
-
-/// Rows as a table with aligned columns, control characters replaced.
-std::string table(const std::vector<std::vector<std::string>>& rows);
+/// Rows as a table with aligned columns, each field made fit to be shown: one line each.
+std::string table(std::vector<std::vector<std::string>> rows);
 
 /// How long the lease lasts, or how long its ID is kept from others.
 std::chrono::milliseconds time_left(const LeaseView& lease);

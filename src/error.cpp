@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "printable.hpp"
+
 #include <workerid/error.hpp>
 
 namespace workerid {
@@ -86,6 +88,7 @@ std::error_code make_error_code(ErrorCode code) noexcept {
 
 Error::Error(ErrorCode code, const std::string& facts,
              std::optional<std::chrono::milliseconds> retry_after)
-    : std::system_error(make_error_code(code), facts), retry_after_(retry_after) {}
+    : std::system_error(make_error_code(code), detail::printable(facts)),
+      retry_after_(retry_after) {}
 
 }  // namespace workerid

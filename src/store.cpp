@@ -2,6 +2,7 @@
 #include "answer.hpp"
 #include "cancellation.hpp"
 #include "checks.hpp"
+#include "printable.hpp"
 
 #include <workerid/store.hpp>
 
@@ -263,13 +264,7 @@ WorkerId ClusterView::count(LeaseState state) const noexcept {
 
 void check_cluster_name(std::string_view cluster) {
   constexpr std::size_t longest = 100;
-  const auto quoted = [cluster] {
-    std::string shown{cluster};
-    std::replace_if(
-        shown.begin(), shown.end(),
-        [](char character) { return character < ' ' || character > '~'; }, '?');
-    return "the cluster's name \"" + shown + "\"";
-  };
+  const auto quoted = [cluster] { return "the cluster's name \"" + std::string{cluster} + "\""; };
   if (cluster.empty()) refuse("the cluster's name is empty; give it 1 to 100 characters");
   if (cluster.size() > longest) {
     refuse(quoted() + " has " + std::to_string(cluster.size()) + " characters; at most " +
@@ -427,7 +422,9 @@ std::optional<LeaseView> Store::former_lease(const std::string& cluster,
 Guarantee Store::guarantee(milliseconds timeout) {
   check_process();
   check_timeout(timeout);
-  return answer_to_question(*this, [&] { return do_guarantee(timeout); });
+  Guarantee guarantee = answer_to_question(*this, [&] { return do_guarantee(timeout); });
+  for (std::string& reason : guarantee.reasons) reason = detail::printable(reason);
+  return guarantee;
 }
 
 std::vector<std::string> Store::clusters(milliseconds timeout) {
