@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace workerid::detail {
 
@@ -24,6 +25,23 @@ std::optional<FileIdentity> identity_of(int folder, const char* path, int flags)
     identity.birth_ns = status.stx_btime.tv_sec * 1'000'000'000 + status.stx_btime.tv_nsec;
   }
   return identity;
+}
+
+// Root may do what it wants anyway.
+bool of_another_user(std::uint32_t owner) noexcept {
+  return owner != 0 && owner != ::geteuid();
+}
+
+std::string another_user(std::uint32_t owner) {
+  return "another user (uid " + std::to_string(owner) + ")";
+}
+
+void check_owner_of_link(const std::filesystem::path& link) {
+  struct stat status {};
+  if (::lstat(link.c_str(), &status) != 0 || !of_another_user(status.st_uid)) return;
+  throw Error(ErrorCode::denied, link.string() + " is a symbolic link that " +
+                                     another_user(status.st_uid) +
+                                     " made; name the file that it leads to");
 }
 
 }  // namespace
@@ -45,6 +63,7 @@ std::filesystem::path without_links(const std::filesystem::path& path) {
       throw Error(ErrorCode::invalid_argument,
                   path.string() + ": its symbolic links lead in a circle; name a file");
     }
+    check_owner_of_link(whole);
     whole = whole.parent_path() / std::filesystem::read_symlink(whole, missing);
   }
   const auto folder = std::filesystem::weakly_canonical(whole.parent_path(), missing);
@@ -55,10 +74,10 @@ std::optional<UnfitPlace> unfit_place(const std::filesystem::path& path) {
   struct statfs system {};
   struct statx status {};
   if (::statfs(path.c_str(), &system) != 0 ||
-      ::statx(AT_FDCWD, path.c_str(), 0, STATX_TYPE | STATX_NLINK, &status) != 0) {
+      ::statx(AT_FDCWD, path.c_str(), 0, STATX_TYPE | STATX_NLINK | STATX_UID, &status) != 0) {
     if (errno == ENOENT) return std::nullopt;
-    throw Error(code_of_system_error(errno), "cannot find the file system of " + path.string() +
-                                                 ": " + system_text(errno));
+    throw Error(code_of_system_error(errno),
+                "cannot find the file system of " + path.string() + ": " + system_text(errno));
   }
   const std::string_view kind = unfit_file_system(static_cast<std::uint32_t>(system.f_type));
   if (!kind.empty()) {
@@ -68,6 +87,12 @@ std::optional<UnfitPlace> unfit_place(const std::filesystem::path& path) {
                       "use a local file system"};
   }
   if (!S_ISREG(status.stx_mode)) return std::nullopt;
+  if (of_another_user(status.stx_uid)) {
+    return UnfitPlace{"it belongs to " + another_user(status.stx_uid) +
+                          ", who can change what it says and whether it may be read",
+                      "run as that user, use a file of this one's own, or let root own it",
+                      ErrorCode::denied};
+  }
   // By another name, the files beside it are other ones. Linux before 5.8 does not tell.
   if ((status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
     return UnfitPlace{"it is a mount point itself, so it has another name elsewhere",
@@ -83,8 +108,7 @@ std::optional<UnfitPlace> unfit_place(const std::filesystem::path& path) {
 void check_place(const std::filesystem::path& path) {
   const auto unfit = unfit_place(path);
   if (!unfit) return;
-  throw Error(ErrorCode::unsupported_server,
-              path.string() + ": " + unfit->reason + "; " + unfit->remedy);
+  throw Error(unfit->code, path.string() + ": " + unfit->reason + "; " + unfit->remedy);
 }
 
 std::string_view unfit_file_system(std::uint32_t magic) noexcept {

@@ -5,6 +5,8 @@
 // process has on it, SQLite's too.
 #pragma once
 
+#include <workerid/error.hpp>
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -28,21 +30,24 @@ std::optional<FileIdentity> identity_of(const std::filesystem::path& path);
 std::optional<FileIdentity> identity_of(int descriptor);
 
 /// The same path without symbolic links, as far as it exists: files beside it have one name then,
-/// whichever link was followed. Errors: `invalid_argument` for links that lead in a circle.
+/// whichever link was followed. Errors: `invalid_argument` for links that lead in a circle; `denied` for
+/// one in the file's place that another user than root made, since it chooses what is written to.
 std::filesystem::path without_links(const std::filesystem::path& path);
 
 /// Why two processes that use a file may not see each other's locks, or not have the same files beside
-/// it, and what to do.
+/// it; or why it is not to be trusted: another user than root owns it. And what to do.
 struct UnfitPlace {
   std::string reason;
   std::string remedy;
+  ErrorCode code = ErrorCode::unsupported_server;
 };
 
 /// What is wrong with the place of the file at `path`; nothing if it is fit, or not there. Of a folder:
 /// with that of the files in it. Errors: `denied` or `unavailable` if it cannot be told.
 std::optional<UnfitPlace> unfit_place(const std::filesystem::path& path);
 
-/// Errors: `unsupported_server` with the path, if its place is unfit; as `unfit_place`.
+/// Errors: `unsupported_server` with the path, if its place is unfit, `denied` for a file of another
+/// user; as `unfit_place`.
 void check_place(const std::filesystem::path& path);
 
 /// The name of the file system with this magic number (statfs(2)) if several machines may share it,

@@ -58,6 +58,10 @@ std::string value_of(const std::string& line, std::string_view key) {
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what, int error) {
+  if (error == ELOOP) {
+    throw Error(ErrorCode::denied, "identity file " + path.string() +
+                                       ": it is a symbolic link; name the file that it leads to");
+  }
   throw Error(code_of_system_error(error, ErrorCode::invalid_argument),
               "identity file " + path.string() + ": " + what + ": " + system_text(error));
 }
@@ -112,11 +116,11 @@ Identity::~Identity() {
 }
 
 void Identity::close() noexcept {
+  const CancellationHeldOff held_off;
   if (descriptor_ >= 0) ::close(descriptor_);
   descriptor_ = -1;
 }
 
-  const CancellationHeldOff held_off;
 bool Identity::lock() {
   if (!name_.empty()) return true;
   try {
@@ -127,11 +131,28 @@ bool Identity::lock() {
   }
 }
 
+namespace {
+
+// Its mode is the same whatever the umask: else the next one could not open it. A symbolic link in its
+// place is not followed: whoever planted it would choose what is made, or written to.
+int open_file(const std::filesystem::path& path) {
+  constexpr mode_t owner_only = 0600;
+  constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+  for (;;) {
+    const int made = ::open(path.c_str(), flags | O_CREAT | O_EXCL, owner_only);
+    if (made >= 0) ::fchmod(made, owner_only);
+    if (made >= 0 || errno != EEXIST) return made;
+    const int found = ::open(path.c_str(), flags);
+    if (found >= 0 || errno != ENOENT) return found;  // else it was deleted meanwhile
+  }
+}
+
+}  // namespace
+
 bool Identity::open_and_lock() {
   check_place(path_.has_parent_path() ? path_.parent_path() : ".");
   for (;;) {
-    constexpr mode_t owner_only = 0600;
-    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, owner_only);
+    descriptor_ = open_file(path_);
     if (descriptor_ < 0) fail(path_, "it cannot be opened", errno);
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 && still_at_path()) {
       check_place(path_);

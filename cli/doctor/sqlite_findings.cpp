@@ -24,7 +24,10 @@ bool has(fs::perms mode, fs::perms bits) {
 
 Finding judge_place(std::uint32_t magic, const std::optional<detail::UnfitPlace>& unfit) {
   constexpr std::uint32_t tmpfs = 0x01021994;
-  if (unfit) return {Severity::error, "file system", unfit->reason, unfit->remedy};
+  if (unfit) {
+    const bool owned = unfit->code == ErrorCode::denied;
+    return {Severity::error, owned ? "permissions" : "file system", unfit->reason, unfit->remedy};
+  }
   if (magic == tmpfs) {
     return {Severity::note, "file system",
             "tmpfs, local: a reboot loses the file, and with it the greatest epoch and the "

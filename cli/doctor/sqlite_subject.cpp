@@ -145,6 +145,7 @@ class SqliteExamination {
       if (there && fs::exists(file, unknown)) files.push_back(permissions_of(file));
     }
     append(findings_, judge_permissions(permissions_of(folder), files));
+    part("permissions", [this] { detail::sqlite::check_side_files(path_); });
   }
 
   void read() {

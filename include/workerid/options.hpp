@@ -90,7 +90,8 @@ struct Options {
   /// A small file on a local disk, made where missing and locked as long as the Generator or a
   /// Lease of it lives. Whoever gets the lock knows that the former process is gone and resumes its
   /// ID at once: a crash loop uses up no IDs. After a reboot, or in a copy, the former ID is a wish,
-  /// as with `instance`. Not to be shared by processes that run at the same time.
+  /// as with `instance`. Not to be shared by processes that run at the same time. A symbolic link, and
+  /// a file of another user than root, is refused (`denied`).
   std::filesystem::path identity_file = {};
 
   /// Says that nobody holds an ID of this cluster where the store does not know it: it is used for

@@ -386,6 +386,35 @@ TEST_F(IdentityTest, AFileThatWasRefusedMayBePutRight) {
   EXPECT_NO_THROW(static_cast<void>(test.get_id(0ms)));
 }
 
+// Whoever planted it would choose what is made, or written to.
+TEST_F(IdentityTest, ASymbolicLinkIsNotFollowed) {
+  const std::filesystem::path target = directory.path() / "target";
+  std::filesystem::create_symlink(target, file);
+  Generator test = generator(options());
+  EXPECT_EQ(code_of([&] { static_cast<void>(test.get_id(0ms)); }), ErrorCode::denied);
+  EXPECT_FALSE(std::filesystem::exists(target));
+  std::ofstream{target};
+  EXPECT_EQ(code_of([&] { static_cast<void>(test.get_id(0ms)); }), ErrorCode::denied);
+  EXPECT_TRUE(std::filesystem::is_empty(target));
+  std::filesystem::remove(file);
+  EXPECT_NO_THROW(static_cast<void>(test.get_id(0ms)));
+}
+
+TEST_F(IdentityTest, AFileInAFolderThatIsMissingIsRefused) {
+  file = directory.path() / "missing" / "identity";
+  EXPECT_EQ(code_of([&] { static_cast<void>(generator(options()).get_id(0ms)); }),
+            ErrorCode::invalid_argument);
+}
+
+TEST_F(IdentityTest, TheFileHasItsModeWhateverTheUmask) {
+  const mode_t former = ::umask(0777);
+  static_cast<void>(generator(options()).get_id(0ms));
+  ::umask(former);
+  EXPECT_EQ(std::filesystem::status(file).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_NO_THROW(static_cast<void>(generator(options()).get_id(0ms)));
+}
+
 TEST_F(IdentityTest, WaitsForAProcessThatIsEnding) {
   std::optional<Generator> first(generator(options()));
   static_cast<void>(first->get_id());

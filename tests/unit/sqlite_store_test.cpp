@@ -203,6 +203,39 @@ TEST_F(SqliteStore, FollowsSymbolicLinksBeforeItNamesTheFilesBesideIt) {
   EXPECT_FALSE(std::filesystem::exists(link.string() + "-wal"));
 }
 
+// Whoever may write to the folder would choose what SQLite writes to.
+TEST_F(SqliteStore, RefusesASymbolicLinkBesideTheFile) {
+  acquire(*open());
+  std::filesystem::create_symlink("planted", path.string() + "-wal");
+  expect_error_naming(
+      ErrorCode::denied, [&] { open(); }, path.string() + "-wal", "symbolic link");
+  EXPECT_FALSE(std::filesystem::exists(directory.path() / "planted"));
+  std::filesystem::remove(path.string() + "-wal");
+  EXPECT_EQ(acquire(*open()).worker_id, 2);
+}
+
+TEST_F(SqliteStore, FilesHaveTheirModesWhateverTheUmask) {
+  path = directory.path() / "state" / "leases.db";
+  ForkedProcess child([this] {
+    for (const mode_t umask : {0377U, 0777U, 0U}) {
+      ::umask(umask);
+      const auto store = open();
+      acquire(*store);
+      const auto mode = [](const std::filesystem::path& file) {
+        return static_cast<unsigned>(std::filesystem::status(file).permissions());
+      };
+      EXPECT_EQ(mode(path.parent_path()), 0700U);
+      for (const char* const end : {"", "-wal", "-shm"}) {
+        EXPECT_EQ(mode(path.string() + end), 0600U) << end << ", umask " << umask;
+      }
+      EXPECT_EQ(recorded(*open()), 1U) << "it can be opened again";
+      std::filesystem::remove_all(path.parent_path());
+    }
+    return HasFailure() ? 1 : 0;
+  });
+  EXPECT_EQ(child.wait(), ExitStatus{});
+}
+
 TEST_F(SqliteStore, SaysThatADeletedFileTakesItsTimestampsWithIt) {  // G13
   const Guarantee guarantee = open()->guarantee(timeout);
   EXPECT_EQ(guarantee.timestamps, GuaranteeLevel::conditional);
