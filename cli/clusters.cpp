@@ -22,6 +22,16 @@ std::vector<std::string> row(const std::string& cluster, const ClusterView& view
           view.hold_back == std::chrono::milliseconds::zero() ? "-" : to_text(view.hold_back)};
 }
 
+// A name that no cluster can have is damage in the store: the command did not name it.
+std::optional<ClusterView> view_of(Store& store, const std::string& cluster) {
+  try {
+    check_cluster_name(cluster);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::corrupt_record, store.description() + ": " + error.what());
+  }
+  return store.inspect(cluster, call_timeout);
+}
+
 int clusters(const CommonOptions& common) {
   const std::shared_ptr<Store> store = open_store(common.store);
   std::vector<std::vector<std::string>> rows{
@@ -30,7 +40,7 @@ int clusters(const CommonOptions& common) {
   int code = exit_success;
   for (const std::string& cluster : store->clusters(call_timeout)) {
     try {
-      const auto view = store->inspect(cluster, call_timeout);
+      const auto view = view_of(*store, cluster);
       if (!view) continue;  // it was deleted meanwhile
       rows.push_back(row(cluster, *view));
       shown.push_back(to_json(cluster, *view));

@@ -4,6 +4,7 @@
 #include "identity.hpp"
 #include "keeper.hpp"
 #include "lease_machine.hpp"
+#include "printable.hpp"
 
 #include <workerid/generator.hpp>
 #include <workerid/rules.hpp>
@@ -16,8 +17,8 @@
 #include <mutex>
 #include <optional>
 #include <random>
-#include <unistd.h>
 #include <type_traits>
+#include <unistd.h>
 #include <utility>
 #include <variant>
 
@@ -27,16 +28,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// For people: host, process, start.
+// For people: host, process, start. Nobody can be refused for the name of the host.
 std::string this_process() {
-  std::array<char, 128> host{};
+  std::array<char, 65> host{};  // HOST_NAME_MAX and its end
   ::gethostname(host.data(), host.size() - 1);
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
   ::gmtime_r(&now, &utc);
   std::array<char, 32> start{};
   std::strftime(start.data(), start.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return std::string{host.data()} + "/" + std::to_string(::getpid()) + "/" + start.data();
+  return printable(host.data()) + "/" + std::to_string(::getpid()) + "/" + start.data();
 }
 
 // Before anything is computed from them.
@@ -87,9 +88,9 @@ class GeneratorCore {
   }
 
   std::shared_ptr<LeaseControl> lease(milliseconds wait) {
-    Acquired acquired = acquire(wait);
     check_process();
     keeper_->start_threads();
+    Acquired acquired = acquire(wait);
     const Grant grant = acquired.machine.grant();
     const Token token = acquired.origin.token;
     return or_give_back(grant, token, [&] {
@@ -153,7 +154,6 @@ class GeneratorCore {
     }
   }
 
-  Acquired acquire(milliseconds wait);
   // What fails between a grant and the caller gives the ID back: nobody else knows its token.
   template <typename Deliver>
   std::invoke_result_t<Deliver> or_give_back(const Grant& grant, const Token& token,
@@ -166,6 +166,7 @@ class GeneratorCore {
     }
   }
 
+  Acquired acquire(milliseconds wait);
   void give_back(const Grant& grant, const Token& token);
   void lock_identity(BootTime give_up, const CancellationHeldOff& held_off);
   Claim claim_name();
@@ -194,10 +195,10 @@ class GeneratorCore {
   std::uint64_t seen_epoch_ = 0;
 };
 
-GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
 // A cancellation comes while it waits, when nothing is granted; or after it, to the caller.
-  check_process();
+GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
   const CancellationHeldOff held_off;
+  check_process();
   if (wait < milliseconds::zero()) {
     refuse("the time to wait is " + std::to_string(wait.count()) + " ms; it must not be below 0");
   }
@@ -238,7 +239,6 @@ GeneratorCore::Acquired GeneratorCore::acquire(milliseconds wait) {
   return {std::move(machine), std::move(request), claim};
 }
 
-// A lease that still runs is renewed as one that renews itself is: the store extends it also while it
 void GeneratorCore::give_back(const Grant& grant, const Token& token) {
   const auto none_used = std::max<std::int64_t>(0, grant.reserved.first_ms - 1);
   try {
@@ -253,6 +253,7 @@ void GeneratorCore::give_back(const Grant& grant, const Token& token) {
   }
 }
 
+// A lease that still runs is renewed as one that renews itself is: the store extends it also while it
 // holds back, and where it forgot it, it is registered anew (G7).
 void GeneratorCore::renew(WorkerId worker_id, const Token& token) {
   check_process();
@@ -394,10 +395,10 @@ Generator& Generator::operator=(Generator&& other) noexcept {
 }
 
 Generator::~Generator() {
-  if (core_ && core_->forked()) detail::leave_to_parent(std::move(core_));
   const detail::CancellationHeldOff held_off;
-}
+  if (core_ && core_->forked()) detail::leave_to_parent(std::move(core_));
   core_.reset();
+}
 
 Assignment Generator::get_id(std::chrono::milliseconds wait) {
   return core_->get_id(wait);

@@ -7,6 +7,10 @@
 
 namespace workerid::detail {
 
+/// The first word of a file of the system's, fit for a record: printable, 64 bytes at the most. Empty
+/// where there is none.
+std::string system_word(const char* path);
+
 /// Another text after every boot; empty where /proc does not tell. Reads a file.
 std::string boot_id();
 

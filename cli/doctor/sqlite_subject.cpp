@@ -30,6 +30,8 @@ class Reader {
     const int opened = sqlite3_open_v2(path.c_str(), &connection, SQLITE_OPEN_READONLY, nullptr);
     connection_.reset(connection);
     check(opened);
+    constexpr int longest_value = 10'000;  // above what the library writes, and what is shown
+    sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, longest_value);
     sqlite3_busy_timeout(connection,
                          static_cast<int>(std::chrono::milliseconds{call_timeout}.count()));
   }
@@ -60,7 +62,8 @@ class Reader {
   void check(int result) const {
     if (result == SQLITE_OK || result == SQLITE_ROW || result == SQLITE_DONE) return;
     const int primary = result & 0xff;
-    const bool damaged = primary == SQLITE_NOTADB || primary == SQLITE_CORRUPT;
+    const bool damaged =
+        primary == SQLITE_NOTADB || primary == SQLITE_CORRUPT || primary == SQLITE_TOOBIG;
     const bool denied =
         primary == SQLITE_PERM || primary == SQLITE_READONLY || primary == SQLITE_CANTOPEN;
     throw Error(damaged  ? ErrorCode::corrupt_record

@@ -252,6 +252,21 @@ TEST_F(Errors, BadInputIsNamed) {
   }
 }
 
+// It would see the leases of others end before their time.
+TEST_F(Errors, AFakedBootClockIsRefusedForAFile) {
+  const auto with_clock_ahead = [](const char* seconds) {
+    return Environment{{"LD_PRELOAD", WORKERID_FAKE_BOOT_CLOCK},
+                       {"ASAN_OPTIONS", "verify_asan_link_order=0"},
+                       {"FAKE_BOOT_SECONDS", seconds}};
+  };
+  EXPECT_EQ(tool({"get", "--max", "1"}, with_clock_ahead("0")).status, ExitStatus{});
+  for (const char* const seconds : {"3600", "1", "-1"}) {
+    expect_failure(tool({"get", "--max", "1"}, with_clock_ahead(seconds)), 93,
+                   {"another boot clock", seconds});
+  }
+  EXPECT_EQ(tool.count("leased"), 1);
+}
+
 TEST_F(Errors, BadUsageMayBeJson) {
   const Result failed = tool({"get", "--output", "json", "--max", "many"});
   EXPECT_EQ(failed.status.code, 2);

@@ -72,6 +72,16 @@ TEST_F(HostileText, OfAClusterName) {
   expect_clean({"clusters"});
 }
 
+TEST_F(HostileText, OfAClusterNameIsDamageAndHidesNoOtherCluster) {
+  ASSERT_EQ(tool({"get"}).status, ExitStatus{});
+  ASSERT_EQ(tool({"get", "--cluster", "jobs"}).status, ExitStatus{});
+  SqliteFile(file).run("UPDATE clusters SET cluster = 'no name' WHERE cluster = 'test'");
+  const Result shown = tool({"clusters"});
+  EXPECT_EQ(shown.status.code, 92) << shown.errors;
+  EXPECT_NE(shown.errors.find("\"no name\""), std::string::npos) << shown.errors;
+  EXPECT_NE(shown.output.find("\njobs "), std::string::npos) << shown.output;
+}
+
 TEST_F(HostileText, OfTheNameOfAFile) {
   const auto folder = directory.path() / hostile;
   std::filesystem::create_directory(folder);

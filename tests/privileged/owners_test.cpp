@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Files of other users, and links that they planted.
+// Files of other users, links that they planted, and a host whose name is no text.
 #include "cli/tool.hpp"
+#include "support/forked_process.hpp"
+#include "support/redis_server.hpp"
 
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,6 +113,29 @@ TEST_F(Owners, AnIdentityFileOfAnotherUserIsRefused) {
   EXPECT_TRUE(fs::is_empty(identity));
   ASSERT_EQ(::chown(identity.c_str(), 0, 0), 0);
   EXPECT_EQ(tool(command).status, ExitStatus{});
+}
+
+// Nobody is refused an ID for the name of the host.
+TEST(HostName, OfAnyBytesIsAnOwner) {
+  ASSERT_EQ(::geteuid(), 0U) << "these tests need root; scripts/test runs all others without";
+  const RedisServer server;
+  ForkedProcess child([&] {
+    const std::string name = "web\x1b[31m\n\x01\xff\xe2\x80\xae-1";
+    if (::unshare(CLONE_NEWUTS) != 0) return 2;
+    if (::sethostname(name.data(), name.size()) != 0) return 3;
+    const TemporaryDirectory directory;
+    for (const Tool& tool :
+         {Tool{"sqlite:" + (directory.path() / "leases.db").string()}, Tool{server.url()}}) {
+      const Result got = tool({"get", "--fresh"});
+      EXPECT_EQ(got.status, ExitStatus{}) << got.errors;
+      const std::string owner = tool.json({"inspect", "1"}).at("owner");
+      EXPECT_EQ(owner.substr(0, owner.find('/')),
+                "web?[31m???"
+                "?-1");
+    }
+    return ::testing::Test::HasFailure() ? 1 : 0;
+  });
+  EXPECT_EQ(child.wait(), ExitStatus{});
 }
 
 }  // namespace

@@ -236,6 +236,20 @@ TEST_F(SqliteStore, FilesHaveTheirModesWhateverTheUmask) {
   EXPECT_EQ(child.wait(), ExitStatus{});
 }
 
+// Whoever can write to the file may put anything there; it is not read to its end.
+TEST_F(SqliteStore, RefusesAValueThatIsLongerThanItWrites) {
+  const auto store = open();
+  acquire(*store);
+  for (const char* const where : {"records SET owner", "records SET instance",
+                                  "clusters SET incarnation", "machine SET machine_id"}) {
+    run("UPDATE " + std::string{where} + " = printf('%.*c', 20000000, 'x')");
+    expect_error_naming(
+        ErrorCode::corrupt_record, [&] { open()->inspect("c", timeout); },
+        "longer than this library writes");
+    run("UPDATE " + std::string{where} + " = ''");
+  }
+}
+
 TEST_F(SqliteStore, SaysThatADeletedFileTakesItsTimestampsWithIt) {  // G13
   const Guarantee guarantee = open()->guarantee(timeout);
   EXPECT_EQ(guarantee.timestamps, GuaranteeLevel::conditional);

@@ -23,6 +23,9 @@ constexpr int primary(int result) noexcept {
   return result & 0xff;
 }
 
+// Far above what this library writes: whoever can write to the file may have put anything there.
+constexpr int longest_value = 10'000;
+
 // Whether the connection is as good as before.
 constexpr bool passing(int result) noexcept {
   return primary(result) == SQLITE_BUSY || primary(result) == SQLITE_INTERRUPT ||
@@ -66,6 +69,8 @@ Explanation explain(int result, int system_error) {
       }
       return {ErrorCode::unavailable,
               "see whether the file is there and this process may open more files"};
+    case SQLITE_TOOBIG:
+      return {ErrorCode::corrupt_record, "a value in the file is longer than this library writes"};
     case SQLITE_NOTADB:
       return {ErrorCode::corrupt_record, "choose another path, or remove what is there"};
     case SQLITE_CORRUPT:
@@ -97,6 +102,7 @@ Database::Database(const std::string& path, std::string name, BootTime deadline)
   sqlite3_progress_handler(connection, instructions_between_looks, &Database::out_of_time, this);
   sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, longest_value);
   // The log gets each changed page as a whole, and an operation changes little in several; a file that
   // is there keeps its pages.
   run("PRAGMA synchronous = FULL; PRAGMA page_size = 1024", "look into the file");

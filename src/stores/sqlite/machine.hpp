@@ -15,7 +15,8 @@ struct Machine {
   std::int64_t boottime_offset_ns = 0;  ///< Of this process' time namespace (time_namespaces(7)).
 };
 
-/// The machine of this process. Errors: `unsupported_server` if it does not tell its boot ID.
+/// The machine of this process. Errors: `unsupported_server` if it does not tell its boot ID, or if this
+/// process is shown another boot clock than the kernel's.
 Machine this_machine();
 
 }  // namespace workerid::detail::sqlite
