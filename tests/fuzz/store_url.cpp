@@ -8,6 +8,8 @@
 
 #include <workerid/error.hpp>
 
+#include <algorithm>
+
 using namespace workerid;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -19,8 +21,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       scheme.rfind("rediss", 0) == 0) {
     return 0;
   }
-  const bool known = scheme == "redis" || scheme == "redis+sentinel" || scheme == "redis+cluster" ||
-                     scheme == "unix";
+  const bool fit = !text.empty() && text.front() != ' ' && text.back() != ' ' &&
+                   std::none_of(text.begin(), text.end(), [](unsigned char character) {
+                     return character < 0x20 || character == 0x7f;
+                   });
+  const bool known = fit && (scheme == "redis" || scheme == "redis+sentinel" ||
+                             scheme == "redis+cluster" || scheme == "unix");
   try {
     const auto store = cli::open_store(text);
     fuzz::require(known, "only a known kind of store is opened");
