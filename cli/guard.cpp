@@ -304,11 +304,11 @@ class GuardProcess {
   [[noreturn]] void run_isolated(const Program& program, const Bell& ready, Descriptor socket,
                                  pid_t parent) {
     try {
-      die_with_parent();
-      if (::getppid() != parent) ::_exit(exit_failure);
       ending_.no_isolation = true;
       leave_namespaces();
       ending_.no_isolation = false;
+      die_with_parent();  // only now: a change of rights may undo it
+      if (::getppid() != parent) ::_exit(exit_failure);
       static_cast<void>(::prctl(PR_SET_NAME, "workerid-fuse"));
       const Fuse fuse;
       Pipe pipe;

@@ -125,8 +125,10 @@ TEST_P(IsolatedFamily, AllIsGoneWhenAnyOneIsKilled) {
   EXPECT_EQ(tool.count("leased"), 0);
 }
 
-TEST_P(IsolatedFamily, AllIsGoneWhenRunIsKilled) {
+TEST_P(IsolatedFamily, AllIsGoneWhenRunIsKilledAndTheOthersAreStopped) {
   begin("1h");
+  fuse().signal(SIGSTOP);
+  guard().signal(SIGSTOP);
   process->signal(SIGKILL);
   expect_all_gone();
 }
