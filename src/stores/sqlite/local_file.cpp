@@ -18,10 +18,10 @@ Error system_failure(const std::string& doing, const std::filesystem::path& path
           "cannot " + doing + " " + path.string() + ": " + system_text(error)};
 }
 
-// Of what was made just now: the umask took bits away that are needed. A file system without modes is
-// left as it is.
-void set_mode(const std::filesystem::path& path, mode_t mode) noexcept {
-  ::fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW);
+// Of what was made just now: the umask took bits away that are needed. False on a file system without
+// modes, which is left as it is.
+bool set_mode(const std::filesystem::path& path, mode_t mode) noexcept {
+  return ::fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void make_folder(const std::filesystem::path& folder) {
