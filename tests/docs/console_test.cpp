@@ -108,7 +108,9 @@ class Terminal {
     std::string script = script_of(commands);
     if (block.marker == "needs: redis") use_redis(script);
     const auto file = home_.path() / "script";
-    std::ofstream(file) << "cd " << home_.path() << "\n" << script;
+    std::ofstream(file) << "unset WORKERID_STORE WORKERID_CLUSTER WORKERID_TOKEN\ncd "
+                        << home_.path() << "\n"
+                        << script;
 
     Process bash({"bash", file.string()}, environment());
     ASSERT_TRUE(bash.wait_for(std::chrono::seconds{60})) << block.where << ": still runs";
@@ -130,8 +132,6 @@ class Terminal {
   Environment environment() const {
     return {{"HOME", home_.path().string()},
             {"XDG_STATE_HOME", (home_.path() / "state").string()},
-            {"WORKERID_STORE", ""},
-            {"WORKERID_CLUSTER", ""},
             {"PATH", std::string(WORKERID_TOOL_FOLDER) + ":/usr/local/bin:/usr/bin:/bin"}};
   }
 
