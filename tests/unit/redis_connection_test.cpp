@@ -162,7 +162,9 @@ TEST(RedisConnection, NeverTakesALateReplyForAnother) {
 }
 
 TEST(RedisConnection, CloseBeforeTheAnswerIsAnUnknownOutcomeOfAChange) {
-  for (const auto& [purpose, code] : unanswered) {
+  for (const auto& each : unanswered) {
+    const Purpose purpose = each.first;
+    const ErrorCode code = each.second;
     for (const std::string part : {"", "$10\r\nhalf"}) {
       ScriptedServer server([&](Peer& peer, int) {
         peer.answer(pong);
@@ -177,7 +179,9 @@ TEST(RedisConnection, CloseBeforeTheAnswerIsAnUnknownOutcomeOfAChange) {
 }
 
 TEST(RedisConnection, SilenceEndsByTheDeadlineAsAnUnknownOutcomeOfAChange) {
-  for (const auto& [purpose, code] : unanswered) {
+  for (const auto& each : unanswered) {
+    const Purpose purpose = each.first;
+    const ErrorCode code = each.second;
     for (const std::string part : {"", "*2\r\n:1\r\n"}) {
       ScriptedServer server([&](Peer& peer, int) {
         peer.answer(pong);
