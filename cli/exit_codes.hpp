@@ -10,12 +10,12 @@
 namespace workerid::cli {
 
 inline constexpr int exit_success = 0;
-inline constexpr int exit_failure = 1;      // the system refused: no process, no output
-inline constexpr int exit_usage = 2;        // bad usage, or `invalid_argument`
-inline constexpr int exit_lease_lost = 94;  // `run` ended the command because the lease ended
-inline constexpr int exit_violated = 95;    // `torture` saw a promise broken
-inline constexpr int exit_warnings = 96;    // `doctor` found warnings
-inline constexpr int exit_errors = 97;      // `doctor` found errors
+inline constexpr int exit_failure = 1;        // the system refused: no process, no output
+inline constexpr int exit_usage = 2;          // bad usage, or `invalid_argument`
+inline constexpr int exit_lease_lost = 94;    // `run` ended the command because the lease ended
+inline constexpr int exit_violated = 95;      // `torture` saw a promise broken
+inline constexpr int exit_warnings = 96;      // `doctor` found warnings
+inline constexpr int exit_errors = 97;        // `doctor` found errors
 inline constexpr int exit_left_running = 98;  // `run` could not end all before the lease ended
 inline constexpr int exit_not_executable = 126;
 inline constexpr int exit_not_found = 127;

@@ -33,7 +33,7 @@ namespace workerid::cli {
 // In memory, because it cannot be full, and a guard that stood still finds the latest.
 struct Orders {
   std::atomic<BootTime::rep> deadline;
-  std::atomic<std::uint64_t> signals{0};          // to be sent to the command: a bit for each
+  std::atomic<std::uint64_t> signals{0};           // to be sent to the command: a bit for each
   std::atomic<std::uint64_t> signals_if_apart{0};  // those that its process group did not get
   std::atomic<bool> started{false};
 

@@ -114,8 +114,8 @@ void tell(Output output, const Event& event) {
 // Runs the command for as long as the lease is held, and no longer. Made with the signals blocked.
 class Supervisor {
  public:
-  Supervisor(Lease& lease, const Program& program, const Timing& timing,
-             const Bell& lease_changed, Output output)
+  Supervisor(Lease& lease, const Program& program, const Timing& timing, const Bell& lease_changed,
+             Output output)
       : lease_(lease),
         worker_id_(lease.worker_id()),
         timing_(timing),

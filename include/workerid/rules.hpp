@@ -98,7 +98,7 @@ struct Record {
 
 /// The records that an acquisition depends on. All are looked up by the store, by an index each.
 struct Candidates {
-  std::optional<Record> same_token{};     ///< The record whose token is the request's.
+  std::optional<Record> same_token{};  ///< The record whose token is the request's.
   /// Of the request's instance: the record with the last of the tokens that a takeover names, or else
   /// the latest one.
   std::optional<Record> same_instance{};

@@ -217,8 +217,9 @@ struct Guarantee {
 ///
 /// Errors that every verb may throw, beside its own: `unavailable` (nothing changed),
 /// `outcome_unknown` (the request may have been applied; not of a verb that only reads), `denied`,
-/// `corrupt_record` (also for an answer that makes no sense), `unsupported_server`, and `invalid_argument` for a request that breaks the contract or an object
-/// that was made before fork(2) (G11).
+/// `corrupt_record` (also for an answer that makes no sense), `unsupported_server`, and
+/// `invalid_argument` for a request that breaks the contract or an object that was made before
+/// fork(2) (G11).
 ///
 /// Every verb blocks until `timeout` at the most (G10). Thread-safe.
 class Store {
@@ -271,7 +272,7 @@ class Store {
                                         std::chrono::milliseconds timeout);
 
   /// The names of all clusters that were used, ascending. One that is used for the first time
-  /// meanwhile may be missing.
+  /// meanwhile may be missing. One that `check_cluster_name` refuses is damage in the store.
   /// Errors: `unsupported_server` if this store cannot tell.
   std::vector<std::string> clusters(std::chrono::milliseconds timeout);
 

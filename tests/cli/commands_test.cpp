@@ -184,8 +184,8 @@ TEST_P(Commands, AResultThatCannotBeWrittenIsGivenBack) {
     for (const char* const words :
          {"get", "get --output json", "snowflake", "snowflake --output json --count 10000"}) {
       const Tool own{place.url(), std::to_string(++clusters)};
-      Process full({"sh", "-c",  // the limit is 4 MiB
-                    "ulimit -f 8192; exec \"$0\" " + std::string{words} + " --max 9 " + output,
+      Process full({"bash", "-c",  // in KiB
+                    "ulimit -f 4096; exec \"$0\" " + std::string{words} + " --max 9 " + output,
                     WORKERID_TOOL_PATH},
                    own.environment());
       const Result got = result_of(full);

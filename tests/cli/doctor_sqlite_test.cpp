@@ -149,8 +149,8 @@ TEST_F(DoctorOfSqlite, AnIdentityFileOnANetworkFileSystemIsRefusedLikeTheStoresF
     const Environment file_system{{"STRANGE_KIND", kind},
                                   {"LD_PRELOAD", WORKERID_STRANGE_FILE_SYSTEM},
                                   {"ASAN_OPTIONS", "verify_asan_link_order=0"}};
-    const Result refused =
-        Tool{"redis://127.0.0.1:1"}({"run", "--identity-file", identity, "--", "true"}, file_system);
+    const Result refused = Tool{"redis://127.0.0.1:1"}(
+        {"run", "--identity-file", identity, "--", "true"}, file_system);
     EXPECT_EQ(refused.status.code, 93) << refused.errors;
     EXPECT_NE(refused.errors.find("use a local file system"), std::string::npos) << refused.errors;
     EXPECT_FALSE(fs::exists(identity)) << "it is not made there";

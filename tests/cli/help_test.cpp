@@ -59,8 +59,8 @@ TEST(Help, ListsTheCommandsAndTheExitCodes) {
   for (const std::string& command : all_commands) {
     EXPECT_NE(text.find("\n  " + command), std::string::npos) << command;
   }
-  for (const int code :
-       {0, 1, 2, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 91, 92, 93, 94, 95, 96, 97, 98, 126, 127}) {
+  for (const int code : {0,  1,  2,  80, 81, 82, 83, 84, 85, 86,  87, 88,
+                         89, 91, 92, 93, 94, 95, 96, 97, 98, 126, 127}) {
     EXPECT_NE(text.find("\n  " + std::to_string(code) + " "), std::string::npos) << code;
   }
 }

@@ -324,8 +324,9 @@ TEST(SignalsWhileWriting, GiveBackWhatNobodyHeardOf) {
   while (::write(pipe[1], block.data(), block.size()) > 0) {
   }
   ASSERT_EQ(::fcntl(pipe[1], F_SETFL, 0), 0);
-  Process process({"sh", "-c", "exec \"$0\" get >&" + std::to_string(pipe[1]), WORKERID_TOOL_PATH},
-                  tool.environment());
+  Process process(
+      {"bash", "-c", "exec \"$0\" get >&" + std::to_string(pipe[1]), WORKERID_TOOL_PATH},
+      tool.environment());
   ASSERT_TRUE(becomes_true([&] { return tool.count("leased") == 1; })) << process.errors();
   process.signal(SIGTERM);
   EXPECT_EQ(process.wait_for(30s), (ExitStatus{0, SIGTERM})) << process.errors();

@@ -28,9 +28,13 @@ inline Result result_of(Process& process) {
 /// The tool on one store and cluster. The test's own WORKERID_ variables do not reach it.
 class Tool {
  public:
-  explicit Tool(const std::string& store, const std::string& cluster = "test")
-      : environment_{
-            {"WORKERID_STORE", store}, {"WORKERID_CLUSTER", cluster}, {"WORKERID_TOKEN", ""}} {}
+  /// An empty `store` leaves it to the tool. `command` runs it, as another user perhaps.
+  explicit Tool(const std::string& store, const std::string& cluster = "test",
+                std::vector<std::string> command = words({}))
+      : environment_{{"WORKERID_CLUSTER", cluster}, {"WORKERID_TOKEN", ""}},
+        command_(std::move(command)) {
+    if (!store.empty()) environment_.emplace_back("WORKERID_STORE", store);
+  }
 
   /// The words of a command of the tool.
   static std::vector<std::string> words(std::vector<std::string> arguments) {
@@ -44,7 +48,8 @@ class Tool {
   Result operator()(std::vector<std::string> arguments, const Environment& more = {}) const {
     Environment environment = environment_;
     environment.insert(environment.end(), more.begin(), more.end());
-    Process process(words(std::move(arguments)), environment);
+    arguments.insert(arguments.begin(), command_.begin(), command_.end());
+    Process process(std::move(arguments), environment);
     return result_of(process);
   }
 
@@ -62,6 +67,7 @@ class Tool {
 
  private:
   Environment environment_;
+  std::vector<std::string> command_;
 };
 
 }  // namespace workerid::tests

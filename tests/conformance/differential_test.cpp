@@ -465,10 +465,12 @@ class Comparator {
 
 // A run that meets no refusals compares nothing of worth.
 void expect_every_answer(const Comparator& comparator, Comparison comparison) {
-  std::vector<std::string> answers{"granted",        "released",          "no_available_id",
-                                   "token_mismatch", "not_assigned",      "configuration_mismatch",
-                                   "invalid_token",  "invalid_worker_id", "holding_back",
-                                   "evicted",        "resized"};
+  std::vector<std::string> answers{"granted",         "released",
+                                   "no_available_id", "token_mismatch",
+                                   "not_assigned",    "configuration_mismatch",
+                                   "invalid_token",   "invalid_worker_id",
+                                   "holding_back",    "evicted",
+                                   "resized"};
   if (comparison == Comparison::exact) answers.emplace_back("token_expired");
   for (const std::string& answer : answers) {
     EXPECT_GE(comparator.count(answer), 10) << answer;

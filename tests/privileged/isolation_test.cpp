@@ -45,7 +45,8 @@ class Isolated : public ::testing::TestWithParam<bool> {
   }
 
   OrdinaryUser user;
-  Tool tool{"sqlite:" + (user.directory() / "leases.db").string()};
+  Tool tool =
+      GetParam() ? Tool{"sqlite:" + (user.directory() / "leases.db").string()} : user.tool();
 };
 
 std::string name_of(const ::testing::TestParamInfo<bool>& root) {

@@ -3,6 +3,7 @@
 // The tool as a user runs it who is not root.
 #pragma once
 
+#include "cli/tool.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <filesystem>
@@ -33,6 +34,11 @@ class OrdinaryUser {
                                    id,        "--clear-groups", tool_};
     words.insert(words.end(), arguments.begin(), arguments.end());
     return words;
+  }
+
+  /// The tool of this user, on a file in the directory: whoever else it is, may not use that.
+  Tool tool() const {
+    return Tool{"sqlite:" + (directory() / "leases.db").string(), "test", words({})};
   }
 
  private:

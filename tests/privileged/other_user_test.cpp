@@ -81,7 +81,7 @@ class OtherUser : public ::testing::Test {
 
   OrdinaryUser user;
   fs::path become_root = user.directory() / "become_root";
-  Tool tool{"sqlite:" + (user.directory() / "leases.db").string()};
+  Tool tool = user.tool();
   std::vector<std::unique_ptr<Watched>> strangers;
 };
 

@@ -141,10 +141,10 @@ class Exploration {
     for (const char letter : cluster.incarnation) sum = hash({sum, number(letter)});
     for (const auto& [worker_id, record] : records.all()) {
       for (const char letter : record.token.text()) sum = hash({sum, number(letter)});
-      sum = hash({sum, record.epoch, number(record.lease_end.count()),
-                  number(record.free_at.count()), number(record.floor.count()),
-                  number(record.reserved.first_ms), number(record.reserved.last_ms),
-                  number(record.released)});
+      sum =
+          hash({sum, record.epoch, number(record.lease_end.count()), number(record.free_at.count()),
+                number(record.floor.count()), number(record.reserved.first_ms),
+                number(record.reserved.last_ms), number(record.released)});
     }
     return sum;
   }

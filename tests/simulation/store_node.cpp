@@ -90,7 +90,8 @@ Outcome StoreNode::change(const Verb& verb, Time now) {
     outcome = error;
   }
   if (incarnation_began() != began) {
-    lease_clock_.begin_anew(time.now, cluster_.cluster->configuration.lease_time, time.wall, verb.client);
+    lease_clock_.begin_anew(time.now, cluster_.cluster->configuration.lease_time, time.wall,
+                            verb.client);
     writes_.back().lease_clock = lease_clock_;
   }
   saw_cluster_ = saw_cluster_ || cluster_.cluster.has_value();

@@ -387,26 +387,6 @@ TEST(Store, WrongViewNeverReachesAnyone) {
 }
 
 // Names the clusters that it is told to.
-class NamesSo final : public ForwardingStore {
- public:
-  NamesSo() : ForwardingStore(open_memory_store()) {}
-  std::vector<std::string> names;
-
- private:
-  std::vector<std::string> do_clusters(std::chrono::milliseconds) override { return names; }
-};
-
-TEST(Store, AClusterNameThatNoneCanHaveIsDamage) {
-  NamesSo store;
-  store.names = {"b", "a", "b"};
-  EXPECT_EQ(store.clusters(1s), (std::vector<std::string>{"a", "b"}));
-  for (const std::string wrong : {"", "two words", "line\nbreak"}) {
-    store.names = {"a", wrong};
-    expect_error_naming(
-        ErrorCode::corrupt_record, [&] { store.clusters(1s); }, "memory:");
-  }
-}
-
 TEST(Store, RenewalOfAnotherIdIsNoReply) {
   ScriptedStore store;
   store.grant.worker_id = 6;
