@@ -102,8 +102,10 @@ TEST_P(Commands, ReleaseGivesBackAndMayBeRepeated) {
 TEST_P(Commands, TheTokenComesFromTheEnvironmentOrFromStandardInput) {
   const std::string token = tool.json({"get", "--max", "3"}).at("token");
   EXPECT_EQ(tool({"renew", "1"}, {{"WORKERID_TOKEN", token}}).status, success);
+  Environment environment = tool.environment();
+  environment.emplace_back("TOKEN", token);
   Process piped({"sh", "-c", "printf '%s\\n' \"$TOKEN\" | \"$0\" renew 1 -", WORKERID_TOOL_PATH},
-                {{"TOKEN", token}, tool.environment().at(0), tool.environment().at(1)});
+                environment);
   const Result renewed = result_of(piped);
   EXPECT_EQ(renewed.status, success) << renewed.errors;
 }

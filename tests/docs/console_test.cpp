@@ -132,7 +132,7 @@ class Terminal {
   Environment environment() const {
     return {{"HOME", home_.path().string()},
             {"XDG_STATE_HOME", (home_.path() / "state").string()},
-            {"PATH", std::string(WORKERID_TOOL_FOLDER) + ":/usr/local/bin:/usr/bin:/bin"}};
+            {"PATH", WORKERID_TOOL_FOLDER ":/usr/local/bin:/usr/bin:/bin"}};
   }
 
   void use_redis(std::string& script) {
