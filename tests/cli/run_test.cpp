@@ -181,10 +181,12 @@ TEST_F(Run, TheIdentityFileIsOpenInTheCommandAlone) {
 }
 
 TEST_F(Run, OpenFilesOfTheCallerReachTheCommand) {
+  Environment environment = tool.environment();
+  environment.emplace_back("F", directory.path() / "file");
   Process caller(
       {"sh", "-c", "echo given > \"$F\"; exec 7< \"$F\"; exec \"$0\" run -- sh -c 'cat <&7'",
        WORKERID_TOOL_PATH},
-      {tool.environment().at(0), {"F", directory.path() / "file"}});
+      environment);
   EXPECT_EQ(result_of(caller).output, "given\n");
 }
 
