@@ -52,20 +52,21 @@ void expect_at_most(const Bound& bound, const std::string& call) {
 
 }  // namespace
 
-// The bounds are what g++ 12 needs (76, 89 and 2,104 instructions) and a seventh for other compilers.
+// The bounds are what g++ 12 needs (84, 104 and 2,453 instructions, stack protectors among them) and a
+// seventh for other compilers.
 // Under valgrind the kernel reads the clocks, so these instructions are the library's own.
 
 TEST(Cost, held) {
-  expect_at_most({.instructions = 87}, "held");
+  expect_at_most({.instructions = 96}, "held");
 }
 
 TEST(Cost, worker_id) {
-  expect_at_most({.instructions = 102}, "worker_id");
+  expect_at_most({.instructions = 118}, "worker_id");
 }
 
 // It allocates for the entries of two indexes, which are made anew.
 TEST(Cost, memory_store_renew) {
-  expect_at_most({.instructions = 2405, .allocations = 2}, "renew");
+  expect_at_most({.instructions = 2803, .allocations = 2}, "renew");
 }
 
 }  // namespace workerid::tests
