@@ -26,11 +26,6 @@ function(workerid_install_library target)
   install(TARGETS ${target} EXPORT ${package}
     LIBRARY COMPONENT runtime NAMELINK_COMPONENT development
     ARCHIVE COMPONENT development)
-  if(NOT target STREQUAL "workerid")
-    # Longer than what the build needs it must not be: CMake would fill up with colons, and an empty
-    # element is the current directory.
-    set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN")
-  endif()
   install(EXPORT ${package} NAMESPACE workerid:: FILE ${package}-targets.cmake
     DESTINATION "${workerid_package_dir}" COMPONENT development)
 

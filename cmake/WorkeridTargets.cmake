@@ -33,6 +33,12 @@ function(workerid_harden_link target)
   endif()
 endfunction()
 
+# Programs and shared libraries lie in the build directory as in an installation, so that one run path
+# serves both. CMake would end another one for the build with an empty element, which is the current
+# directory.
+set(WORKERID_BUILD_LIBDIR "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR}")
+set(WORKERID_BUILD_BINDIR "${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_BINDIR}")
+
 # workerid_library(<name> SOURCES … [LINK_PRIVATE …]): one installed library, as workerid::<suffix>.
 function(workerid_library name)
   cmake_parse_arguments(ARG "" "EXPORT_NAME" "SOURCES;LINK_PUBLIC;LINK_PRIVATE" ${ARGN})
@@ -53,6 +59,9 @@ function(workerid_library name)
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     CXX_EXTENSIONS OFF
-    POSITION_INDEPENDENT_CODE ON)
+    POSITION_INDEPENDENT_CODE ON
+    LIBRARY_OUTPUT_DIRECTORY "${WORKERID_BUILD_LIBDIR}"
+    INSTALL_RPATH "$ORIGIN"
+    BUILD_WITH_INSTALL_RPATH ON)
   workerid_harden_link(${name})
 endfunction()
