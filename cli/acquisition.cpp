@@ -6,6 +6,7 @@
 #include <workerid/clock.hpp>
 
 #include <exception>
+#include <unistd.h>
 
 namespace workerid::cli {
 
@@ -33,6 +34,12 @@ Grant AcquisitionStore::do_acquire(const AcquireRequest& request, milliseconds t
   }
 }
 
+void AcquisitionStore::deliver() {
+  const std::lock_guard lock(mutex_);
+  while (giving_back_) ::pause();
+  granted_.reset();
+}
+
 void AcquisitionStore::give_back() noexcept {
   constexpr milliseconds timeout{500};
   try {
@@ -40,6 +47,7 @@ void AcquisitionStore::give_back() noexcept {
     {
       const std::lock_guard lock(mutex_);
       request = granted_;
+      giving_back_ = true;
     }
     if (!request) return;
     const std::shared_ptr<Store> store = open_store(url_);

@@ -19,6 +19,10 @@ class AcquisitionStore : public ForwardingStore {
   /// Opens the store as `open_store` does. Errors: those of `open_store`.
   explicit AcquisitionStore(const std::optional<std::string>& url);
 
+  /// Somebody is about to hear of what was granted: from now on give_back() gives back nothing. If
+  /// that has begun already, this never returns, and the process ends.
+  void deliver();
+
   /// Releases what may have been granted, if anything may, for a process that ends now: the store
   /// is asked over another connection, while other threads may wait for its answers. What does not
   /// get through comes free by expiring. Never throws; blocks for 1 s at the most.
@@ -30,6 +34,7 @@ class AcquisitionStore : public ForwardingStore {
   const std::optional<std::string> url_;
   std::mutex mutex_;
   std::optional<AcquireRequest> granted_;  // what was granted, or may have been
+  bool giving_back_ = false;
 };
 
 }  // namespace workerid::cli

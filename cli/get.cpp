@@ -17,9 +17,11 @@ int get(const CommonOptions& common, const LeaseOptions& lease_options) {
   const SignalTaker taker{[&] { store->give_back(); }};
   Generator generator{store, common.cluster, options};
   Lease lease = generator.lease(lease_options.wait);
-  // From here on the caller renews it. If the caller never hears of it, it goes back at once.
   const WorkerId worker_id = lease.worker_id();
   const std::string token = lease.token().text();
+  // From here on the caller renews it. If the caller never hears of it, it goes back at once.
+  wait_for_room();
+  store->deliver();
   print(common.output, std::to_string(worker_id) + " " + token + "\n",
         {{"cluster", common.cluster},
          {"worker_id", worker_id},

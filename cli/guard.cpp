@@ -291,7 +291,8 @@ class GuardProcess {
       if (fuse) isolate(*std::move(fuse));
       guard(program, ready);
     } catch (const std::exception& error) {
-      end_descendants({}, program_, [](pid_t, int) {});
+      const pid_t left = end_descendants({}, program_, [](pid_t, int) {});
+      if (left != 0 && !isolated_) ::_exit(exit_failure);  // `run` finds it itself
       refuse(ending_, error);
     }
     ending_.left = 0;
@@ -378,7 +379,8 @@ class GuardProcess {
       if (!reap()) return;
       const BootTime now = BootClock::now();
       BootTime end = std::min(deadline(), leftovers_until_);
-      fuse.set(deadline() + patience_.late);
+      // Later it would end a guard that stays for what it cannot end.
+      if (deadline() + patience_.late > now) fuse.set(deadline() + patience_.late);
       if (!supervised || now >= end) {
         fuse.unset();
         ending_.overdue = ending_.overdue || running_;

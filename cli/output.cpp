@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iostream>
+#include <poll.h>
 #include <stdexcept>
 #include <system_error>
 #include <unistd.h>
@@ -49,7 +50,14 @@ void write_result(const std::string& text) {
     next += std::max<ssize_t>(written, 0);
   }
   // Some file systems, as NFS, tell only who closes a file that it did not get there.
-  if (::close(::dup(STDOUT_FILENO)) != 0) fail_to_write();
+  const int copy = ::dup(STDOUT_FILENO);
+  if (copy >= 0 && ::close(copy) != 0) fail_to_write();
+}
+
+void wait_for_room() {
+  pollfd output{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  while (::poll(&output, 1, -1) < 0 && errno == EINTR) {
+  }
 }
 
 void print(Output output, const std::string& text, const Json& json) {

@@ -20,6 +20,9 @@ using Json = nlohmann::ordered_json;
 /// Writes to standard output. Errors: std::runtime_error if it does not take all of it.
 void write_result(const std::string& text);
 
+/// Waits until standard output takes something, or never will.
+void wait_for_room();
+
 /// Writes a result: `text` or `json`, whichever is asked for. Errors: as `write_result`.
 void print(Output output, const std::string& text, const Json& json);
 

@@ -315,6 +315,21 @@ TEST(SignalsWhileAsking, GiveBackWhatWasGrantedWithoutAnAnswer) {
 }
 
 // The ID is got, and its reader does not read.
+TEST(SignalsWhileWriting, TakeBackNothingThatWasSaid) {
+  const TemporaryDirectory directory;
+  const Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
+  int said = 0;
+  for (int each = 0; each < 40; ++each) {
+    Process process(Tool::words({"get"}), tool.environment());
+    process.wait_for_output("\n");
+    process.signal(SIGTERM);
+    process.wait();
+    if (process.output().ends_with('\n')) ++said;
+  }
+  EXPECT_GT(said, 0);
+  EXPECT_EQ(tool.count("leased"), said);
+}
+
 TEST(SignalsWhileWriting, GiveBackWhatNobodyHeardOf) {
   const TemporaryDirectory directory;
   const Tool tool{"sqlite:" + (directory.path() / "leases.db").string()};
