@@ -25,7 +25,7 @@ inline std::string facts_of(const Error& error) {
 /// What `operation` granted or was refused for. A store of the user's may throw anything, which must
 /// not end the host: its outcome is unknown then.
 template <typename Operation>
-std::variant<Grant, Error> answer_of(Operation operation) {
+WORKERID_CATCHES_FORCED_UNWIND std::variant<Grant, Error> answer_of(Operation operation) {
   try {
     return operation();
   } catch (const Error& error) {

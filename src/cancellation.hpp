@@ -9,8 +9,10 @@
 
 namespace workerid::detail {
 
-/// What unwinds then: whoever catches everything throws it on.
+/// What unwinds then: whoever catches everything throws it on. There is no object: the reference that
+/// is caught names nothing, so the function that catches it is not checked for that.
 using ForcedUnwind = abi::__forced_unwind;
+#define WORKERID_CATCHES_FORCED_UNWIND __attribute__((no_sanitize("null")))
 
 /// Holds a cancellation of this thread off as long as it lives.
 class CancellationHeldOff {

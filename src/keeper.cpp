@@ -67,7 +67,7 @@ class Notifier {
     bool ending = false;
   };
 
-  static void run(Shared& shared) {
+  WORKERID_CATCHES_FORCED_UNWIND static void run(Shared& shared) {
     std::unique_lock lock(shared.mutex);
     for (;;) {
       shared.wakeup.wait(lock, [&] { return shared.ending || !shared.events.empty(); });
