@@ -147,7 +147,8 @@ TEST(HostProgram, EveryThreadOfTheLibraryBlocksAllSignals) {
 
     const Program program;
     const auto blocked = blocked_in_other_threads();
-    EXPECT_EQ(blocked.size(), 2U) << "one renews, one tells of events";
+    // ThreadSanitizer has some of its own.
+    EXPECT_GE(blocked.size(), 2U) << "one renews, one tells of events";
     for (const Signals signals : blocked) EXPECT_EQ(signals & everything, everything);
   });
 }
