@@ -5,6 +5,7 @@
 #include "cli/terminal.hpp"
 #include "cli/tool.hpp"
 #include "cli/watched.hpp"
+#include "support/loopback.hpp"
 #include "support/redis_server.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -18,12 +19,10 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <iterator>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sstream>
 #include <string>
 #include <sys/socket.h>
-#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -218,23 +217,15 @@ INSTANTIATE_TEST_SUITE_P(Commands, SignalsWhileWaiting,
 class SwallowingProxy {
  public:
   explicit SwallowingProxy(std::uint16_t server_port)
-      : server_port_(server_port), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
-        ::listen(listener_, 16) != 0) {
-      throw std::system_error(errno, std::generic_category(), "listen");
-    }
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
+      : server_port_(server_port), listener_(listen_on_loopback()) {
     thread_ = std::jthread([this](const std::stop_token& ending) { serve(ending); });
   }
   ~SwallowingProxy() {
     thread_ = {};
-    ::close(listener_);
+    ::close(listener_.descriptor);
   }
 
-  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+  std::string url() const { return "redis://127.0.0.1:" + std::to_string(listener_.port); }
 
  private:
   struct Wire {
@@ -242,14 +233,6 @@ class SwallowingProxy {
     int server;
     bool mute;
   };
-
-  static sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    return address;
-  }
 
   // What has come by now.
   static std::string received(int socket) {
@@ -267,7 +250,7 @@ class SwallowingProxy {
     std::vector<Wire> wires;
     bool swallowed = false;
     while (!ending.stop_requested()) {
-      std::vector<pollfd> polled{{listener_, POLLIN, 0}};
+      std::vector<pollfd> polled{{listener_.descriptor, POLLIN, 0}};
       for (const Wire& wire : wires) {
         polled.push_back({wire.client, POLLIN, 0});
         polled.push_back({wire.server, POLLIN, 0});
@@ -283,10 +266,8 @@ class SwallowingProxy {
         if (!wire.mute) pass_on(reply, wire.client);
       }
       if (polled.front().revents != 0) {
-        const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const sockaddr_in address = loopback(server_port_);
-        ::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-        wires.push_back({::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), server, false});
+        wires.push_back({::accept4(listener_.descriptor, nullptr, nullptr, SOCK_CLOEXEC),
+                         connect_to_loopback(server_port_), false});
       }
     }
     for (const Wire& wire : wires) {
@@ -296,8 +277,7 @@ class SwallowingProxy {
   }
 
   std::uint16_t server_port_;
-  int listener_;
-  std::uint16_t port_ = 0;
+  Listener listener_;
   std::jthread thread_;
 };
 

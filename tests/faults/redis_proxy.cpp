@@ -3,14 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <functional>
 #include <limits>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <system_error>
 #include <unistd.h>
 
 namespace workerid::tests {
@@ -18,14 +15,6 @@ namespace workerid::tests {
 namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-
-sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
 
 // Moves what has come from one end to the other; false when the connection is over or cut.
 bool move_bytes(int from, int to, std::atomic<std::int64_t>& left,
@@ -45,25 +34,17 @@ bool move_bytes(int from, int to, std::atomic<std::int64_t>& left,
 
 CuttingProxy::CuttingProxy(std::uint16_t server_port)
     : server_port_(server_port),
-      listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+      listener_(listen_on_loopback()),
       request_bytes_left_(never),
       reply_bytes_left_(never),
       stop_(::eventfd(0, EFD_CLOEXEC)) {
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
-      ::listen(listener_, 16) != 0) {
-    throw std::system_error(errno, std::generic_category(), "listen");
-  }
-  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-  port_ = ntohs(address.sin_port);
   thread_ = std::thread([this] { serve(); });
 }
 
 CuttingProxy::~CuttingProxy() {
   ::eventfd_write(stop_, 1);
   thread_.join();
-  ::close(listener_);
+  ::close(listener_.descriptor);
   ::close(stop_);
 }
 
@@ -83,16 +64,16 @@ bool CuttingProxy::knows(const std::string& request) const {
 
 void CuttingProxy::serve() {
   while (true) {
-    std::array<pollfd, 2> entries{pollfd{listener_, POLLIN, 0}, pollfd{stop_, POLLIN, 0}};
+    std::array<pollfd, 2> entries{pollfd{listener_.descriptor, POLLIN, 0},
+                                  pollfd{stop_, POLLIN, 0}};
     ::poll(entries.data(), entries.size(), -1);
     if (entries[1].revents != 0) return;
-    const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = loopback(server_port_);
-    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    const int client = ::accept4(listener_.descriptor, nullptr, nullptr, SOCK_CLOEXEC);
+    const int server = connect_to_loopback(server_port_);
+    if (server >= 0) {
       pass_on(client, server);
+      ::close(server);
     }
-    ::close(server);
     ::close(client);
   }
 }

@@ -3,6 +3,8 @@
 // A wire to a server that can be cut at an exact byte.
 #pragma once
 
+#include "support/loopback.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -22,7 +24,7 @@ class CuttingProxy {
   CuttingProxy& operator=(const CuttingProxy&) = delete;
   ~CuttingProxy();
 
-  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+  std::string url() const { return "redis://127.0.0.1:" + std::to_string(listener_.port); }
 
   /// Lets this many more bytes of requests pass, and cuts the connection at the next one.
   void cut_request_after(std::int64_t bytes) { request_bytes_left_ = bytes; }
@@ -45,8 +47,7 @@ class CuttingProxy {
   bool knows(const std::string& request) const;
 
   std::uint16_t server_port_;
-  int listener_;
-  std::uint16_t port_;
+  Listener listener_;
   std::atomic<std::int64_t> request_bytes_left_;
   std::atomic<std::int64_t> reply_bytes_left_;
   std::atomic<std::int64_t> delay_ms_ = 0;

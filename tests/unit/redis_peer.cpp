@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "redis_peer.hpp"
 
-#include <cerrno>
 #include <csignal>
-#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <stdexcept>
 #include <sys/socket.h>
-#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -84,29 +81,19 @@ bool Peer::read_byte(char& byte) const {
 }
 
 ScriptedServer::ScriptedServer(std::function<void(Peer&, int)> play)
-    : play_(std::move(play)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
-      ::listen(listener_, 64) != 0) {
-    throw std::system_error(errno, std::generic_category(), "listen");
-  }
-  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-  port_ = ntohs(address.sin_port);
+    : play_(std::move(play)), listener_(listen_on_loopback()) {
   thread_ = std::thread([this] { serve(); });
 }
 
 ScriptedServer::~ScriptedServer() {
-  ::shutdown(listener_, SHUT_RDWR);  // ends accept(2)
+  ::shutdown(listener_.descriptor, SHUT_RDWR);  // ends accept(2)
   thread_.join();
-  ::close(listener_);
+  ::close(listener_.descriptor);
 }
 
 void ScriptedServer::serve() const {
   for (int connection = 0;; ++connection) {
-    const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    const int descriptor = ::accept4(listener_.descriptor, nullptr, nullptr, SOCK_CLOEXEC);
     if (descriptor < 0) return;
     Peer peer(descriptor);
     play_(peer, connection);

@@ -3,6 +3,8 @@
 // The other end of a connection, which does exactly what a test says.
 #pragma once
 
+#include "support/loopback.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -55,15 +57,14 @@ class ScriptedServer {
   ScriptedServer& operator=(const ScriptedServer&) = delete;
   ~ScriptedServer();
 
-  std::uint16_t port() const noexcept { return port_; }
-  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+  std::uint16_t port() const noexcept { return listener_.port; }
+  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port()); }
 
  private:
   void serve() const;
 
   std::function<void(Peer&, int)> play_;
-  int listener_;
-  std::uint16_t port_;
+  Listener listener_;
   std::thread thread_;
 };
 
