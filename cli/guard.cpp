@@ -379,7 +379,7 @@ class GuardProcess {
       if (!reap()) return;
       const BootTime now = BootClock::now();
       BootTime end = std::min(deadline(), leftovers_until_);
-      // Later it would end a guard that stays for what it cannot end.
+      // Once that time is past the guard stays, for the sake of what it cannot end.
       if (deadline() + patience_.late > now) fuse.set(deadline() + patience_.late);
       if (!supervised || now >= end) {
         fuse.unset();
@@ -409,7 +409,7 @@ class GuardProcess {
 
   BootTime deadline() const { return BootTime{BootTime::duration{orders_.deadline}}; }
 
-  // Takes the calls to look at the orders. False if `run` is gone.
+  // Reads the messages that announce new orders. False if `run` is gone.
   static bool follow(const Descriptor& socket) {
     Wake wake;
     Received received{};
@@ -551,7 +551,7 @@ void Guard::set_deadline(BootTime deadline) const {
 }
 
 void Guard::wake() const noexcept {
-  // Where it cannot, others were not read.
+  // A full socket does no harm: the guard has still to read that there are new orders.
   send(socket_.number(), Wake{});
   if (fuse_socket_) send(fuse_socket_->number(), Wake{});
 }

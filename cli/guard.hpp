@@ -49,8 +49,9 @@ struct Ending {
   int exec_error = 0;    ///< The errno if it could not be started.
   int wait_status = 0;   ///< As from waitpid(2).
   bool overdue = false;  ///< The deadline came first.
-  pid_t left = 0;  ///< Not 0: this is not the end; all is ended but this, which runs as another
-                   ///< user, and perhaps others like it.
+  /// If not 0, not all has ended yet: this process runs as another user and cannot be ended, and
+  /// there may be more of the kind.
+  pid_t left = 0;
   /// Not empty if the system refused what the guard needs: the system call, and why. Then the command
   /// was not started, or is ended.
   std::array<char, 128> refusal{};
@@ -61,9 +62,10 @@ struct Orders;  // what the guard is to do
 
 /// How long the guard waits for others, and others for it.
 struct Patience {
-  std::chrono::milliseconds
-      grace{};                       ///< From SIGTERM to SIGKILL, for what the program left behind.
-  std::chrono::milliseconds late{};  ///< So long after a deadline all ought to be over.
+  /// From SIGTERM to SIGKILL, for what the program left behind.
+  std::chrono::milliseconds grace{};
+  /// Everything ought to be over this long after a deadline.
+  std::chrono::milliseconds late{};
 };
 
 /// Runs one program in a guard process. Use from the thread that made it; that thread must have

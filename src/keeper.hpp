@@ -132,8 +132,9 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
   // back. Errors: `unavailable`.
   void start_threads();
 
-  // Takes over a lease that was just acquired; start_threads() comes before. What is returned keeps this object alive, which the
-  // keeper's own references do not: so its thread ends before its last user's destructor returns.
+  // Takes over a lease that was just acquired, after start_threads(). What is returned keeps this
+  // object alive, which the keeper's own references do not: so its thread ends before its last user's
+  // destructor returns.
   std::shared_ptr<LeaseControl> keep(AcquireRequest origin, LeaseMachine machine,
                                      std::shared_ptr<void> claim);
 

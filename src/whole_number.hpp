@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Internal: whole numbers as others write them, the only place where they are read.
+// Internal: the one place where the library reads a decimal number that others wrote.
 #pragma once
 
 #include <charconv>
