@@ -51,6 +51,12 @@ std::uint64_t signal_mask_of(pid_t pid, const std::string& name) {
   return signal_mask(read_file("/proc/" + std::to_string(pid) + "/status"), name);
 }
 
+bool is_the_tool(pid_t pid) {
+  std::error_code unknown;
+  return std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", unknown) ==
+         std::filesystem::canonical(WORKERID_TOOL_PATH);
+}
+
 class OnOneFile : public ::testing::Test {
  protected:
   TemporaryDirectory directory;
@@ -185,10 +191,12 @@ class SignalsWhileWaiting : public OnOneFile, public ::testing::WithParamInterfa
     return Tool::words(words);
   }
 
-  // Sends signals when they are taken, the last of which ends it.
+  // Sends signals when they are taken, the last of which ends it. What begins a process blocks them, too,
+  // until it is the tool.
   static void expect_end(Process& waiting, const std::vector<int>& numbers) {
     ASSERT_TRUE(becomes_true([&] {
-      return (signal_mask_of(waiting.pid(), "SigBlk") & signal_bit(numbers.back())) != 0;
+      return is_the_tool(waiting.pid()) &&
+             (signal_mask_of(waiting.pid(), "SigBlk") & signal_bit(numbers.back())) != 0;
     }));
     for (const int number : numbers) waiting.signal(number);
     EXPECT_EQ(waiting.wait_for(30s), (ExitStatus{0, numbers.back()})) << waiting.errors();

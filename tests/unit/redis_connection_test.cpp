@@ -203,17 +203,27 @@ TEST(RedisConnection, SilenceBeforeTheRequestChangesNothing) {
 }
 
 TEST(RedisConnection, RequestThatTheServerDoesNotReadEndsByTheDeadline) {
-  std::promise<void> done;
-  ScriptedServer server([&](Peer& peer, int) {
+  std::array<std::promise<void>, 6> done;
+  ScriptedServer server([&](Peer& peer, int connection) {
     peer.answer(pong);
-    done.get_future().wait();
+    done.at(static_cast<std::size_t>(connection)).get_future().wait();
   });
   ConnectionPool pool(parse_redis_url(server.url()));
   const std::string large(std::size_t{32} << 20U, 'x');
-  expect_error(ErrorCode::outcome_unknown, [&] {
-    command(pool, {"SET", "key", large}, 3s, Purpose::change);
-  });
-  done.set_value();
+  std::error_code code = ErrorCode::unavailable;
+  // A machine that has not begun to send by the deadline rightly says so, and gets twice the time.
+  auto timeout = 1s;
+  for (std::size_t call = 0; code == ErrorCode::unavailable && call < done.size(); ++call) {
+    try {
+      command(pool, {"SET", "key", large}, timeout, Purpose::change);
+      code = {};
+    } catch (const Error& error) {
+      code = error.code();
+    }
+    timeout *= 2;
+    done.at(call).set_value();
+  }
+  EXPECT_EQ(code, ErrorCode::outcome_unknown);
 }
 
 TEST(RedisConnection, NobodyListeningChangesNothing) {
@@ -631,22 +641,19 @@ TEST(RedisConnection, KnowsWhichOfSeveralWereSent) {
   }
 }
 
-// A peer that never reads: what the kernel took is unknown, the rest was certainly not sent.
+// A peer that goes without having read: what the kernel took is unknown, the rest was certainly not
+// sent.
 TEST(RedisConnection, WhatTheKernelDidNotTakeWasNotSent) {
-  std::promise<void> over;
   ScriptedServer server([&](Peer& peer, int) {
     peer.answer(pong);
-    over.get_future().wait();
+    peer.wait_for(100);
   });
-  {
-    ConnectionPool pool(parse_redis_url(server.url()));
-    const std::vector<Words> commands(200, Words{"ECHO", std::string(200'000, 'x')});
-    const auto answers = pool.send(commands, Purpose::change, 3s);
-    ASSERT_EQ(answers.size(), 200U);
-    EXPECT_EQ(code_of(answers.front()), ErrorCode::outcome_unknown);
-    EXPECT_EQ(code_of(answers.back()), ErrorCode::unavailable);
-  }
-  over.set_value();
+  ConnectionPool pool(parse_redis_url(server.url()));
+  const std::vector<Words> commands(200, Words{"ECHO", std::string(200'000, 'x')});
+  const auto answers = pool.send(commands, Purpose::change, patience);
+  ASSERT_EQ(answers.size(), 200U);
+  EXPECT_EQ(code_of(answers.front()), ErrorCode::outcome_unknown);
+  EXPECT_EQ(code_of(answers.back()), ErrorCode::unavailable);
 }
 
 TEST(RedisConnection, MakesAsManyConnectionsAsCallersAtOnce) {

@@ -62,6 +62,11 @@ bool Peer::send(std::string_view bytes) const {
   return true;
 }
 
+void Peer::wait_for(std::size_t bytes) const {
+  std::string buffer(bytes, '\0');
+  ::recv(descriptor_, buffer.data(), bytes, MSG_PEEK | MSG_WAITALL);
+}
+
 void Peer::wait_until_closed() {
   char byte = 0;
   while (read_byte(byte)) continue;

@@ -5,6 +5,7 @@
 
 #include "support/loopback.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +37,9 @@ class Peer {
 
   /// False if the client closed the connection.
   bool send(std::string_view bytes) const;
+
+  /// Returns when so many bytes have come, and leaves them unread.
+  void wait_for(std::size_t bytes) const;
 
   /// Returns when the client has closed the connection.
   void wait_until_closed();
