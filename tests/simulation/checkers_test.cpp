@@ -118,6 +118,23 @@ TEST(EpochsChecker, SeesAnEpochThatDoesNotGrow) {  // G4
       sees(epochs, {clock_of(0), clock_of(1), holds(1s, 0, 1, 3s, 5), holds(4s, 1, 1, 9s, 4)}));
 }
 
+TEST(EpochsChecker, LetsALateAnswerTellOfALostGrantWhereTheClockWentBack) {  // A5
+  const auto trace = [](const std::vector<Entry>& between) {
+    std::vector<Entry> all{clock_of(0), clock_of(1), executed(1s, Verb::acquire, 0, 1, 9), loss(2s),
+                           holds(3s, 0, 1, 5s, 9)};
+    all.insert(all.end(), between.begin(), between.end());
+    all.push_back(executed(30s, Verb::acquire, 1, 1, 4));
+    all.push_back(holds(31s, 1, 1, 40s, 4));
+    return all;
+  };
+  EXPECT_TRUE(sees(Epochs(promised), trace({})));
+  Promise unordered = promised;
+  unordered.ordered_store = false;
+  EXPECT_FALSE(sees(Epochs(unordered), trace({})));
+  EXPECT_TRUE(sees(Epochs(unordered), trace({executed(3s, Verb::restore, 0, 1, 9)})))
+      << "but what was restored counts";
+}
+
 TEST(EpochsChecker, SeesALeaseThatComesBackUnderItsFormerEpoch) {
   EXPECT_TRUE(
       sees(Epochs(promised), {clock_of(0), holds(1s, 0, 1, 3s, 5), holds(4s, 0, 1, 9s, 5)}));
@@ -145,8 +162,17 @@ TEST(OwnershipChecker, SeesALeaseThatComesBackFromItsEnd) {
 }
 
 TEST(OwnershipChecker, SeesASecondIdOfOneAcquisition) {  // G5
-  EXPECT_TRUE(sees(Ownership(promised),
-                   {executed(1s, Verb::acquire, 0, 1), executed(2s, Verb::acquire, 0, 2)}));
+  const auto first = executed(1s, Verb::acquire, 0, 1);
+  const auto second = executed(4s, Verb::acquire, 0, 2);
+  EXPECT_TRUE(sees(Ownership(promised), {first, second}));
+  const auto restored = executed(3s, Verb::restore, 0, 1);
+  EXPECT_TRUE(sees(Ownership(promised), {first, loss(2s), restored, second}));
+  Entry hole = loss(2s);
+  hole.worker_id = 1;
+  EXPECT_FALSE(sees(Ownership(promised), {first, hole, restored, second}))
+      << "where its record alone was lost";
+  hole.worker_id = 2;
+  EXPECT_TRUE(sees(Ownership(promised), {first, hole, restored, second}));
 }
 
 TEST(ReuseChecker, SeesAnIdThatIsGivenAwayTooEarly) {  // G6
@@ -174,6 +200,20 @@ TEST(TimestampsChecker, SeesRangesThatOverlap) {  // G8
   EXPECT_FALSE(sees(Timestamps(promised), {first, covered, second})) << "which covers no more";
   second.reserved.first_ms = 201;
   EXPECT_FALSE(sees(Timestamps(promised), {first, second}));
+}
+
+TEST(TimestampsChecker, LetsALateAnswerTellOfLostTimestampsWhereTheClockWentBack) {  // A5
+  Promise unordered = promised;
+  unordered.ordered_store = false;
+  Entry late = holds(4s, 0, 1, 5s, 3);
+  late.reserved = {100, 200};
+  Entry restored = executed(3s, Verb::restore, 0, 1, 3);
+  restored.reserved = {100, 150};
+  Entry next = holds(20s, 1, 1, 25s, 4);
+  next.reserved = {151, 300};
+  EXPECT_FALSE(sees(Timestamps(unordered), {loss(2s), restored, late, next}));
+  next.reserved.first_ms = 150;
+  EXPECT_TRUE(sees(Timestamps(unordered), {loss(2s), restored, late, next}));
 }
 
 TEST(TimestampsChecker, LetsTheNextHolderHaveWhatWasGivenBack) {
@@ -286,6 +326,15 @@ TEST(HoldBackChecker, SeesAWitnessThatIsIgnored) {
   EXPECT_TRUE(sees(HoldBack(promised), {executed(1s, Verb::acquire, 0, 1, 8), silent, granted}));
   granted.seen_epoch = 5;
   EXPECT_FALSE(sees(HoldBack(promised), {executed(1s, Verb::acquire, 0, 1, 8), silent, granted}));
+  granted.seen_epoch = 8;
+  Entry noticed = executed(14s, Verb::restore, 0, 1, 8);
+  noticed.noticed = true;
+  const auto held_back = [&] {
+    return std::vector{executed(1s, Verb::acquire, 0, 1, 8), silent, noticed, granted};
+  };
+  EXPECT_FALSE(sees(HoldBack(promised), held_back())) << "a restoration told of the loss";
+  noticed.time = 16s;
+  EXPECT_TRUE(sees(HoldBack(promised), held_back())) << "which is a lease and a reuse delay ago";
 }
 
 TEST(LivenessChecker, SeesWhoGetsNothing) {

@@ -154,6 +154,13 @@ void Coverage::see(const Schedule& schedule, const std::vector<Happening>& messa
   count("profile " + schedule.profile);
 }
 
+void Coverage::add(const Coverage& other) {
+  for (std::size_t what = 0; what < faults_.size(); ++what) faults_[what] += other.faults_[what];
+  for (const auto& [key, times] : other.outcomes_) outcomes_[key] += times;
+  for (const auto& [key, times] : other.edges_) edges_[key] += times;
+  for (const auto& [what, times] : other.counts_) counts_[what] += times;
+}
+
 std::string Coverage::table() const {
   std::string lines;
   const auto line = [&](std::uint64_t times, const std::string& what) {

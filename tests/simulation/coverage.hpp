@@ -20,6 +20,8 @@ class Coverage {
   void see(const Entry& entry);
   void see(const Schedule& schedule, const std::vector<Happening>& message_faults);
 
+  void add(const Coverage& other);
+
   // One line each: a count and what was counted.
   std::string table() const;
   // What must not be 0 but is.

@@ -5,13 +5,19 @@
 #include "profiles.hpp"
 #include "shrink.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -19,17 +25,21 @@ namespace {
 using namespace simulation;  // NOLINT: this is its program
 
 constexpr std::string_view usage =
-    R"(usage: workerid_simulation [--seed N | --seeds FROM..TO | --case FILE] [option...]
+    R"(usage: workerid_simulation [--seed N [--worlds N] | --seeds FROM..TO | --case FILE] [option...]
 
 Simulates worlds of processes, networks and stores that fail, each drawn from a seed, and judges
 them from outside. Ends with 1 if one breaks a promise.
   --seed N             one world
+  --worlds N           as many, from that seed on
   --seeds FROM..TO     these worlds; 1..1000 if nothing is said
+  --minutes M          no longer than that
+  --jobs N             at once; 1 if nothing is said
   --case FILE          a world that was saved
   --profile NAME       the kind of world; without it the seed draws one. --profiles lists them
   --trace              prints everything that happens
   --shrink             makes the world smaller as long as it fails, and saves it
   --save FILE          where to; shrunk.txt if nothing is said
+  --keep-going         goes on after a violation, and adds profile and seed to the name of FILE
   --expect-violation   ends with 1 if no promise is broken
   --twice              runs each world again and compares the traces
   --coverage           ends with 1 if some fault, outcome or state was never met
@@ -37,7 +47,9 @@ them from outside. Ends with 1 if one breaks a promise.
 
 struct Choice {
   std::uint64_t from = 1;
-  std::uint64_t to = 1000;
+  std::uint64_t worlds = 1000;
+  std::chrono::minutes minutes{0};  // 0 if they do not matter
+  int jobs = 1;
   std::string file{};
   std::string profile{};
   std::string save = "shrunk.txt";
@@ -46,6 +58,7 @@ struct Choice {
   bool expect_violation = false;
   bool twice = false;
   bool coverage = false;
+  bool keep_going = false;
 };
 
 Choice read(const std::vector<std::string>& words) {
@@ -57,13 +70,20 @@ Choice read(const std::vector<std::string>& words) {
       return words[++index];
     };
     if (word == "--seed") {
-      choice.from = choice.to = std::stoull(value());
+      choice.from = std::stoull(value());
+      choice.worlds = 1;
+    } else if (word == "--worlds") {
+      choice.worlds = std::stoull(value());
+    } else if (word == "--minutes") {
+      choice.minutes = std::chrono::minutes{std::stoi(value())};
+    } else if (word == "--jobs") {
+      choice.jobs = std::stoi(value());
     } else if (word == "--seeds") {
       const std::string range = value();
       const std::size_t dots = range.find("..");
       if (dots == std::string::npos) throw std::runtime_error("--seeds needs FROM..TO");
       choice.from = std::stoull(range);
-      choice.to = std::stoull(range.substr(dots + 2));
+      choice.worlds = std::stoull(range.substr(dots + 2)) - choice.from + 1;
     } else if (word == "--case") {
       choice.file = value();
     } else if (word == "--profile") {
@@ -81,6 +101,8 @@ Choice read(const std::vector<std::string>& words) {
       choice.twice = true;
     } else if (word == "--coverage") {
       choice.coverage = true;
+    } else if (word == "--keep-going") {
+      choice.keep_going = true;
     } else {
       throw std::runtime_error("there is no option " + word);
     }
@@ -116,84 +138,146 @@ void shrink(const Schedule& schedule, const std::string& file) {
   std::cout << "\nReplay: workerid_simulation --trace --case " << file << '\n';
 }
 
-void show_failure(const Schedule& schedule, const Verdict& verdict, const Choice& choice) {
-  std::cout << "\nVIOLATION in seed " << schedule.seed << ", profile " << schedule.profile << ": "
-            << *verdict.violation << "\n\nThe end of it:\n";
-  show_timeline(schedule, 25);
-  if (choice.file.empty()) {
-    std::cout << "\nReplay: workerid_simulation --trace --profile " << schedule.profile
-              << " --seed " << schedule.seed << '\n';
-  }
-}
-
+// Runs worlds, on one thread or on several, and sums up what came of them.
 class Batch {
  public:
   explicit Batch(const Choice& choice) : choice_(choice) {}
 
-  // False if nothing more needs to be run.
-  bool add(const Schedule& schedule) {
+  void add(const Schedule& schedule) {
     if (choice_.trace) {
       std::cout << text(schedule) << '\n';
       show_trace(schedule);
     }
-    const Verdict verdict = judge(schedule, &coverage_);
-    ++worlds_;
-    events_ += verdict.run.events;
-    process_time_ += verdict.run.process_time;
-    ids_ += verdict.ids;
-    blocks_ += verdict.blocks;
-    hand_overs_ += verdict.hand_overs;
-    if (choice_.twice && judge(schedule).hash != verdict.hash) {
-      std::cout << "seed " << schedule.seed << " is not deterministic\n";
-      failed_ = true;
-      return false;
+    Sums sums;
+    run(schedule, sums);
+    sums_.add(sums);
+  }
+
+  // The worlds of these seeds, in order, until one fails or the time is over.
+  void add_seeds() {
+    std::vector<std::jthread> threads;
+    for (int job = 0; job < choice_.jobs; ++job) {
+      threads.emplace_back([this] {
+        Sums sums;
+        for (std::uint64_t seed = 0; !over_ && take_seed(seed);) {
+          run(draw(seed, choice_.profile), sums);
+        }
+        const std::lock_guard lock(mutex_);
+        sums_.add(sums);
+      });
     }
-    if (!verdict.violation) return true;
-    violated_ = true;
-    if (choice_.expect_violation && !choice_.shrink) {
-      std::cout << "violation in world " << worlds_ << ", seed " << schedule.seed << ", profile "
-                << schedule.profile << ": " << *verdict.violation << '\n';
-      return false;
-    }
-    show_failure(schedule, verdict, choice_);
-    shrink(schedule, choice_.save);
-    return false;
+    for (std::jthread& thread : threads) thread.join();
   }
 
   int finish() {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - start_);
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(process_time_).count();
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(sums_.process_time).count();
     const std::int64_t elapsed = std::max<std::int64_t>(1, ms.count());
-    if (choice_.coverage) std::cout << coverage_.table();
-    std::cout << worlds_ << " worlds, " << events_ << " events, " << seconds / 3600
+    if (choice_.coverage) std::cout << sums_.coverage.table();
+    std::cout << sums_.worlds << " worlds, " << sums_.events << " events, " << seconds / 3600
               << " process-hours in " << ms.count()
-              << " ms: " << static_cast<std::int64_t>(worlds_) * 1000 / elapsed << " worlds and "
-              << seconds * 1000 / 3600 / elapsed << " process-hours a second\n";
-    if (ids_ > 0)
-      std::cout << ids_ << " snowflake IDs in " << blocks_ << " blocks, " << hand_overs_
-                << " hand-overs\n";
+              << " ms: " << static_cast<std::int64_t>(sums_.worlds) * 1000 / elapsed
+              << " worlds and " << seconds * 1000 / 3600 / elapsed << " process-hours a second\n";
+    if (sums_.ids > 0)
+      std::cout << sums_.ids << " snowflake IDs in " << sums_.blocks << " blocks, "
+                << sums_.hand_overs << " hand-overs\n";
     bool missing = false;
     if (choice_.coverage) {
-      for (const std::string& what : coverage_.missing()) {
+      for (const std::string& what : sums_.coverage.missing()) {
         std::cout << "never met: " << what << '\n';
         missing = true;
       }
     }
-    if (choice_.expect_violation && !violated_) std::cout << "no violation was seen\n";
-    return failed_ || missing || violated_ != choice_.expect_violation ? 1 : 0;
+    if (choice_.expect_violation && violations_.empty()) std::cout << "no violation was seen\n";
+    if (choice_.keep_going) {
+      std::cout << violations_.size() << (violations_.size() == 1 ? " violation" : " violations")
+                << '\n';
+      for (const std::string& violation : violations_) std::cout << "  " << violation << '\n';
+    }
+    return failed_ || missing || violations_.empty() == choice_.expect_violation ? 1 : 0;
   }
 
  private:
+  struct Sums {
+    Coverage coverage;
+    std::uint64_t worlds = 0;
+    std::uint64_t events = 0;
+    Time process_time{};
+    std::int64_t ids = 0;
+    std::int64_t blocks = 0;
+    std::int64_t hand_overs = 0;
+
+    void add(const Sums& other) {
+      coverage.add(other.coverage);
+      worlds += other.worlds;
+      events += other.events;
+      process_time += other.process_time;
+      ids += other.ids;
+      blocks += other.blocks;
+      hand_overs += other.hand_overs;
+    }
+  };
+
+  bool take_seed(std::uint64_t& seed) {
+    const std::lock_guard lock(mutex_);
+    if (taken_ == choice_.worlds) return false;
+    if (choice_.minutes != std::chrono::minutes{0} &&
+        std::chrono::steady_clock::now() - start_ >= choice_.minutes) {
+      return false;
+    }
+    seed = choice_.from + taken_++;
+    return true;
+  }
+
+  void run(const Schedule& schedule, Sums& sums) {
+    const Verdict verdict = judge(schedule, choice_.coverage ? &sums.coverage : nullptr);
+    ++sums.worlds;
+    sums.events += verdict.run.events;
+    sums.process_time += verdict.run.process_time;
+    sums.ids += verdict.ids;
+    sums.blocks += verdict.blocks;
+    sums.hand_overs += verdict.hand_overs;
+    if (choice_.twice && judge(schedule).hash != verdict.hash) {
+      const std::lock_guard lock(mutex_);
+      std::cout << "seed " << schedule.seed << " is not deterministic\n";
+      failed_ = over_ = true;
+    }
+    if (verdict.violation) see_violation(schedule, *verdict.violation);
+  }
+
+  void see_violation(const Schedule& schedule, const std::string& violation) {
+    const std::lock_guard lock(mutex_);
+    const std::string summary = "seed " + std::to_string(schedule.seed) + ", profile " +
+                                schedule.profile + ": " + violation;
+    violations_.push_back(summary);
+    over_ = !choice_.keep_going;
+    if (choice_.expect_violation && !choice_.shrink) {
+      std::cout << "violation in " << summary << '\n';
+      return;
+    }
+    std::cout << "\nVIOLATION in " << summary << "\n\nThe end of it:\n";
+    show_timeline(schedule, 25);
+    if (choice_.file.empty()) {
+      std::cout << "\nReplay: workerid_simulation --trace --profile " << schedule.profile
+                << " --seed " << schedule.seed << '\n';
+    }
+    std::filesystem::path file = choice_.save;
+    if (choice_.keep_going) {
+      file.replace_filename(file.stem().string() + "-" + schedule.profile + "-" +
+                            std::to_string(schedule.seed) + file.extension().string());
+    }
+    shrink(schedule, file.string());
+    std::cout << std::flush;
+  }
+
   const Choice& choice_;
-  Coverage coverage_;
-  std::uint64_t worlds_ = 0;
-  std::uint64_t events_ = 0;
-  Time process_time_{};
-  std::int64_t ids_ = 0;
-  std::int64_t blocks_ = 0;
-  std::int64_t hand_overs_ = 0;
-  bool violated_ = false;
+  std::mutex mutex_;  // over what several threads share, and the output
+  Sums sums_;
+  std::uint64_t taken_ = 0;
+  std::vector<std::string> violations_;
+  std::atomic<bool> over_ = false;
   bool failed_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
@@ -213,13 +297,15 @@ int run(const Choice& choice) {
     batch.add(load(choice.file));
     return batch.finish();
   }
-  std::cout << "seeds " << choice.from << ".." << choice.to << ", profile "
-            << (choice.profile.empty() ? "drawn" : choice.profile) << std::endl;
-  if (choice.from == choice.to && !choice.trace) {
-    std::cout << text(draw(choice.from, choice.profile)) << std::flush;
-  }
-  for (std::uint64_t seed = choice.from; seed <= choice.to; ++seed) {
-    if (!batch.add(draw(seed, choice.profile))) break;
+  const std::string profile = choice.profile.empty() ? "drawn" : choice.profile;
+  std::cout << "seeds from " << choice.from << " on, " << choice.worlds << " at the most, profile "
+            << profile << std::endl;
+  if (choice.worlds == 1) {
+    const Schedule schedule = draw(choice.from, choice.profile);
+    if (!choice.trace) std::cout << text(schedule) << std::flush;
+    batch.add(schedule);
+  } else {
+    batch.add_seeds();
   }
   return batch.finish();
 }

@@ -38,8 +38,9 @@ struct Entry {
     ended,     // `lease` ended: never held again
     notice,    // `lease` told `event`
     loss,      // the store lost, or shows that it may have lost, acknowledged writes: `text` says
-               // how, `amount` 0 that it shows it, `epoch` the last one that it still knows,
-               // `reserved` up to where it covers the timestamps of what it lost
+               // how, `amount` 0 that it shows it, 2 that only `worker_id`'s record went, `epoch`
+               // the last one that it still knows, `reserved` up to where it covers the timestamps
+               // of what it lost
     fault,     // something else that a schedule made happen
     checked,   // the user of `lease` saw that it is held, and begins to work with it
     acted,     // the work of that check had its effect
@@ -64,6 +65,7 @@ struct Entry {
   std::optional<workerid::ErrorCode> code{};  // nothing if it went well
   std::optional<workerid::Event::Kind> event{};
   bool takeover = false;
+  bool noticed = false;  // the store noticed a loss in it, and began to hold back
   std::uint64_t seen_epoch = 0;
   std::int64_t store_now = 0;  // in ms
   Time limit{};

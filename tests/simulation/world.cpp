@@ -253,6 +253,7 @@ void World::arrive(int message) {
   // What an operator says is true.
   if (acquire != nullptr)
     acquire->fresh = acquire->fresh && (node.knows_records() || !granted_ever_);
+  const std::uint64_t began = node.incarnation_began();
   const Outcome outcome = node.execute(executed, now_);
   if (request.message.verb == Verb::look) {  // Nothing happened.
     reply(message, outcome);
@@ -261,6 +262,7 @@ void World::arrive(int message) {
 
   Entry entry = entry_of(Entry::Kind::executed, request);
   entry.store_now = node.now_ms().count();
+  entry.noticed = node.incarnation_began() != began;
   entry.amount = static_cast<std::int64_t>(host.node);
   if (acquire != nullptr) {
     entry.takeover = !acquire->takeover.empty();
@@ -521,12 +523,13 @@ void World::happen_to_host(const Happening& happening) {
   }
 }
 
-void World::lose(std::string_view text, StoreNode& node, std::int64_t kind) {
+void World::lose(std::string_view text, StoreNode& node, std::int64_t kind, WorkerId worker_id) {
   Entry loss;
   loss.kind = Entry::Kind::loss;
   loss.text = text;
   loss.epoch = node.last_epoch();
   loss.amount = kind;
+  loss.worker_id = worker_id;
   // Whatever was lost, nothing up to here is reserved again.
   const Time covered = node.clock.wall(now_) + rules::largest_clock_lead;
   loss.reserved.last_ms = std::chrono::floor<milliseconds>(covered).count() +
@@ -579,7 +582,7 @@ void World::happen_to_store(const Happening& happening) {
       break;
     case What::lose_record:
       node.lose_record(happening.extra);
-      lose(name(happening.what), node, one_record);
+      lose(name(happening.what), node, one_record, happening.extra);
       break;
     case What::store_step:
       node.clock.bend(now_, line.boot_rate, line.wall_rate, happening.amount);

@@ -26,8 +26,10 @@ class Epochs final : public Checker {
       may_repeat_ = true;
       begun_.clear();
       served_.clear();
+      known_.clear();
       greatest_ = 0;
     } else if (entry.kind == Entry::Kind::executed && !entry.code && entry.epoch != 0) {
+      known_.insert({entry.lease, entry.epoch});
       see_service(entry);
       if (entry.verb == Verb::acquire || entry.verb == Verb::renew_resume) see_grant(entry);
       if (entry.verb == Verb::restore) greatest_ = std::max(greatest_, entry.epoch);
@@ -69,6 +71,8 @@ class Epochs final : public Checker {
     for (const Beliefs::Belief& one : beliefs_.all()) {
       if (one.lease == entry.lease && !beliefs_.held(one, entry.time)) return;
     }
+    // Where A5 does not hold, a late answer may tell of a grant that was lost.
+    if (may_repeat_ && known_.count({entry.lease, entry.epoch}) == 0) return;
     auto& [lease, epoch] = begun_[entry.worker_id];
     const bool same = lease == entry.lease && epoch == entry.epoch;
     if (!same && entry.epoch <= epoch) {
@@ -83,6 +87,7 @@ class Epochs final : public Checker {
   Promise promise_;
   Beliefs beliefs_;
   std::set<std::pair<int, std::uint64_t>> granted_;  // lease and epoch
+  std::set<std::pair<int, std::uint64_t>> known_;    // to the store, since a loss without A5
   std::map<workerid::WorkerId, std::pair<int, std::uint64_t>> begun_;
   std::map<std::uint64_t, int> served_;  // by epoch: the lease
   std::uint64_t greatest_ = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // G7: after a loss that the store shows, nothing is granted, nor renewed for who may have lapsed, for
-// as long as a former holder may hold; who holds is not refused; and an epoch that a process saw tells it of a loss that the store does not show.
+// as long as a former holder may hold; who holds is not refused; and what a process shows of a loss that the
+// store does not show tells of it.
 #pragma once
 
 #include "checkers/beliefs.hpp"
@@ -24,7 +25,10 @@ class HoldBack final : public Checker {
     }
     if (entry.kind != Entry::Kind::executed || entry.amount < node_) return;
     if (entry.code != workerid::ErrorCode::not_assigned) touched_ = true;
-    if (entry.code == workerid::ErrorCode::holding_back) suspect_ = false;
+    if (suspect_ && entry.noticed) {
+      suspect_ = false;
+      lost_at_ = entry.time;
+    }
     if (entry.code == workerid::ErrorCode::holding_back &&
         (entry.verb == Verb::renew_held || entry.verb == Verb::restore)) {
       report(entry, "hold-back (G7): who holds was refused");

@@ -2,7 +2,7 @@
 //
 // G3: only its owner renews or releases a lease, nobody restores one that is another's, and lost is
 // final. Of two that are restored after a loss the later grant is true. G5: an acquisition that is
-// repeated gets no second ID.
+// repeated gets no second ID, unless its record alone was lost.
 #pragma once
 
 #include "checkers/checker.hpp"
@@ -20,6 +20,9 @@ class Ownership final : public Checker {
   void see(const Entry& entry) override {
     switch (entry.kind) {
       case Entry::Kind::loss:
+        for (const auto& [place, owner] : owners_) {
+          if (place.second == entry.worker_id) lost_alone_.insert(owner.lease);
+        }
         owners_.clear();  // The store may know other owners now.
         may_repeat_ = !promise_.ordered_store;
         break;
@@ -48,7 +51,10 @@ class Ownership final : public Checker {
     const auto place = std::pair{entry.amount, entry.worker_id};
     if (entry.verb == Verb::acquire) {
       for (const auto& [other, owner] : owners_) {
-        if (owner.lease != entry.lease || other == place || other.first != place.first) continue;
+        if (owner.lease != entry.lease || other == place || other.first != place.first ||
+            lost_alone_.count(entry.lease) != 0) {
+          continue;
+        }
         report(entry, "repetition (G5): lease " + std::to_string(entry.lease) +
                           " was granted worker ID " + std::to_string(entry.worker_id) +
                           " though it has " + std::to_string(other.second));
@@ -84,7 +90,8 @@ class Ownership final : public Checker {
   std::map<std::pair<std::int64_t, workerid::WorkerId>, Owner> owners_;
   Promise promise_;
   std::set<int> ended_;
-  bool may_repeat_ = false;  // A5 does not hold
+  std::set<int> lost_alone_;  // whose record went, and nothing else
+  bool may_repeat_ = false;   // A5 does not hold
 };
 
 }  // namespace simulation

@@ -22,6 +22,8 @@ class Timestamps final : public Checker {
     if (entry.kind == Entry::Kind::executed && !entry.code && entry.epoch != 0) {
       const Grant grant{entry.lease, entry.epoch};
       int& after = granted_after_.try_emplace(grant, losses_).first->second;
+      std::int64_t& reserved = reserved_.try_emplace(grant, 0).first->second;
+      reserved = std::max(reserved, entry.reserved.last_ms);
       if (entry.verb == Verb::restore) {  // From now on the store knows it again.
         after = losses_;
         const auto used = used_.find(grant);
@@ -40,7 +42,10 @@ class Timestamps final : public Checker {
   void see_loss(const Entry& entry) {
     ++losses_;
     covered_ms_ = promise_.ordered_store ? entry.reserved.last_ms : -1;
-    if (!promise_.ordered_store) used_.clear();  // Nothing of before counts (A5).
+    if (!promise_.ordered_store) {  // Nothing of before counts (A5).
+      used_.clear();
+      reserved_.clear();
+    }
     for (auto& [worker_id, of_id] : ranges_) {
       std::erase_if(of_id, [&](const auto& one) { return one.second.last_ms > covered_ms_; });
     }
@@ -60,6 +65,10 @@ class Timestamps final : public Checker {
     workerid::TimestampRange& used = used_.try_emplace(grant, entry.reserved).first->second;
     used.first_ms = std::min(used.first_ms, entry.reserved.first_ms);
     used.last_ms = std::max(used.last_ms, entry.reserved.last_ms);
+    if (!promise_.ordered_store) {  // Nor what a late answer tells of it.
+      const auto reserved = reserved_.find(grant);
+      if (reserved != reserved_.end()) used.last_ms = std::min(used.last_ms, reserved->second);
+    }
     const auto granted = granted_after_.find(grant);
     const bool lost = granted != granted_after_.end() && granted->second < losses_;
     if (!lost || used.last_ms <= covered_ms_) protect(entry, grant, used);
@@ -84,6 +93,7 @@ class Timestamps final : public Checker {
   std::int64_t covered_ms_ = -1;        // by the last loss
   std::map<Grant, int> granted_after_;  // how many losses
   std::map<Grant, workerid::TimestampRange> used_;
+  std::map<Grant, std::int64_t> reserved_;  // until when, by what the store has of it
   std::map<workerid::WorkerId, std::map<Grant, workerid::TimestampRange>> ranges_;
 };
 
