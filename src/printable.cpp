@@ -69,6 +69,14 @@ std::string printable(std::string_view text, std::size_t longest) {
   std::string shown;
   shown.reserve(std::min(text.size(), longest));
   while (!text.empty()) {
+    const auto special = std::find_if(text.begin(), text.end(), [](char character) {
+      return character < ' ' || character > '~';
+    });
+    const auto plain =
+        std::min(static_cast<std::size_t>(special - text.begin()), longest - shown.size());
+    shown += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const auto [size, code] = first_of(text);
     const bool as_it_is = size != 0 && may_be_shown(code);
     const std::string_view next = as_it_is ? text.substr(0, size) : "?";

@@ -85,7 +85,12 @@ void Coverage::see_edge(const Entry& entry, State to) {
   states_[lease] = to;
 }
 
+void Coverage::begin(const Schedule& schedule) {
+  orders_.emplace(schedule.configuration.lease_time / 8);
+}
+
 void Coverage::see(const Entry& entry) {
+  orders_->see(entry);
   switch (entry.kind) {
     case Entry::Kind::executed:
       ++outcomes_[{entry.verb, code_of(entry.code)}];
@@ -151,6 +156,9 @@ void Coverage::see(const Schedule& schedule, const std::vector<Happening>& messa
   for (const Happening& happening : message_faults) {
     ++faults_[static_cast<std::size_t>(happening.what)];
   }
+  for (std::size_t order = 0; order < orders_met_.size(); ++order) {
+    orders_met_[order] += orders_->counts()[order];
+  }
   count("profile " + schedule.profile);
 }
 
@@ -159,6 +167,9 @@ void Coverage::add(const Coverage& other) {
   for (const auto& [key, times] : other.outcomes_) outcomes_[key] += times;
   for (const auto& [key, times] : other.edges_) edges_[key] += times;
   for (const auto& [what, times] : other.counts_) counts_[what] += times;
+  for (std::size_t order = 0; order < orders_met_.size(); ++order) {
+    orders_met_[order] += other.orders_met_[order];
+  }
 }
 
 std::string Coverage::table() const {
@@ -178,6 +189,10 @@ std::string Coverage::table() const {
                     std::string{state_names[static_cast<std::size_t>(key.second)]});
   }
   for (const auto& [what, times] : counts_) line(times, what);
+  for (int order = 0; order < number_of_orders; ++order) {
+    line(orders_met_.at(static_cast<std::size_t>(order)),
+         "order " + std::string{name(static_cast<Order>(order))});
+  }
   return lines;
 }
 
@@ -209,6 +224,11 @@ std::vector<std::string> Coverage::missing() const {
   }
   for (const std::string what : {"release heard", "release not heard", "work acted"}) {
     if (counts_.count(what) == 0) missing.push_back(what);
+  }
+  for (int order = 0; order < number_of_orders; ++order) {
+    if (orders_met_.at(static_cast<std::size_t>(order)) == 0) {
+      missing.push_back("order " + std::string{name(static_cast<Order>(order))});
+    }
   }
   return missing;
 }

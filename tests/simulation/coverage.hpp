@@ -4,11 +4,14 @@
 // tested.
 #pragma once
 
+#include "orders.hpp"
 #include "schedule.hpp"
 #include "trace.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +20,8 @@ namespace simulation {
 
 class Coverage {
  public:
+  // Of a world: before it, in it, after it.
+  void begin(const Schedule& schedule);
   void see(const Entry& entry);
   void see(const Schedule& schedule, const std::vector<Happening>& message_faults);
 
@@ -37,7 +42,10 @@ class Coverage {
   std::vector<std::uint64_t> faults_ = std::vector<std::uint64_t>(number_of_whats);
   std::map<std::pair<Verb, int>, std::uint64_t> outcomes_;
   std::map<std::pair<State, State>, std::uint64_t> edges_;
-  std::vector<State> states_;  // by lease, of one world
+  std::array<std::uint64_t, number_of_orders> orders_met_{};
+  // Of one world.
+  std::vector<State> states_;  // by lease
+  std::optional<Orders> orders_;
 };
 
 }  // namespace simulation

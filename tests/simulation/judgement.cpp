@@ -33,6 +33,7 @@ Judgement::Judgement(const Schedule& schedule, Coverage* coverage, std::vector<E
       calm_(promise(schedule)) {
   checkers_ = {&exclusivity_, &epochs_,   &ownership_, &reuse_,      &timestamps_, &deadlines_,
                &hold_back_,   &liveness_, &calm_,      &uniqueness_, &reserved_};
+  if (coverage_ != nullptr) coverage_->begin(schedule);
   // Where A1 is broken only this much is promised.
   if (profile(schedule.profile).only_witness) checkers_ = {&hold_back_};
   if (profile(schedule.profile).only_ids) checkers_ = {&uniqueness_};

@@ -12,7 +12,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -30,7 +32,7 @@ constexpr std::string_view usage =
 Simulates worlds of processes, networks and stores that fail, each drawn from a seed, and judges
 them from outside. Ends with 1 if one breaks a promise.
   --seed N             one world
-  --worlds N           as many, from that seed on
+  --worlds N           as many, from that seed on; all if --minutes is given
   --seeds FROM..TO     these worlds; 1..1000 if nothing is said
   --minutes M          no longer than that
   --jobs N             at once; 1 if nothing is said
@@ -45,7 +47,10 @@ them from outside. Ends with 1 if one breaks a promise.
   --coverage           ends with 1 if some fault, outcome or state was never met
 )";
 
+constexpr std::uint64_t for_ever = std::numeric_limits<std::uint64_t>::max();
+
 struct Choice {
+  std::string program{};
   std::uint64_t from = 1;
   std::uint64_t worlds = 1000;
   std::chrono::minutes minutes{0};  // 0 if they do not matter
@@ -61,8 +66,10 @@ struct Choice {
   bool keep_going = false;
 };
 
-Choice read(const std::vector<std::string>& words) {
+Choice read(const std::string& program, const std::vector<std::string>& words) {
   Choice choice;
+  choice.program = program;
+  std::optional<std::uint64_t> worlds;
   for (std::size_t index = 0; index < words.size(); ++index) {
     const std::string& word = words[index];
     const auto value = [&] {
@@ -73,7 +80,7 @@ Choice read(const std::vector<std::string>& words) {
       choice.from = std::stoull(value());
       choice.worlds = 1;
     } else if (word == "--worlds") {
-      choice.worlds = std::stoull(value());
+      worlds = std::stoull(value());
     } else if (word == "--minutes") {
       choice.minutes = std::chrono::minutes{std::stoi(value())};
     } else if (word == "--jobs") {
@@ -107,6 +114,8 @@ Choice read(const std::vector<std::string>& words) {
       throw std::runtime_error("there is no option " + word);
     }
   }
+  if (choice.minutes != std::chrono::minutes{0}) choice.worlds = for_ever;
+  choice.worlds = worlds.value_or(choice.worlds);
   return choice;
 }
 
@@ -128,14 +137,14 @@ void show_timeline(const Schedule& schedule, std::size_t lines) {
   for (const std::string& line : timeline(entries, lines)) std::cout << "  " << line << '\n';
 }
 
-void shrink(const Schedule& schedule, const std::string& file) {
+void shrink(const Schedule& schedule, const std::string& program, const std::string& file) {
   const Schedule small = shrunk(schedule);
   const Verdict verdict = judge(small);
   std::ofstream(file) << "# " << verdict.violation.value_or("no violation") << '\n' << text(small);
   std::cout << "\nSmaller: " << verdict.violation.value_or("no violation") << '\n' << text(small);
   std::cout << "\nWhat happens in it:\n";
   show_timeline(small, 25);
-  std::cout << "\nReplay: workerid_simulation --trace --case " << file << '\n';
+  std::cout << "\nReplay: " << program << " --trace --case " << file << '\n';
 }
 
 // Runs worlds, on one thread or on several, and sums up what came of them.
@@ -187,7 +196,7 @@ class Batch {
     if (choice_.coverage) {
       for (const std::string& what : sums_.coverage.missing()) {
         std::cout << "never met: " << what << '\n';
-        missing = true;
+        missing = !choice_.keep_going;  // which may be about less than everything
       }
     }
     if (choice_.expect_violation && violations_.empty()) std::cout << "no violation was seen\n";
@@ -260,7 +269,7 @@ class Batch {
     std::cout << "\nVIOLATION in " << summary << "\n\nThe end of it:\n";
     show_timeline(schedule, 25);
     if (choice_.file.empty()) {
-      std::cout << "\nReplay: workerid_simulation --trace --profile " << schedule.profile
+      std::cout << "\nReplay: " << choice_.program << " --trace --profile " << schedule.profile
                 << " --seed " << schedule.seed << '\n';
     }
     std::filesystem::path file = choice_.save;
@@ -268,7 +277,7 @@ class Batch {
       file.replace_filename(file.stem().string() + "-" + schedule.profile + "-" +
                             std::to_string(schedule.seed) + file.extension().string());
     }
-    shrink(schedule, file.string());
+    shrink(schedule, choice_.program, file.string());
     std::cout << std::flush;
   }
 
@@ -298,8 +307,11 @@ int run(const Choice& choice) {
     return batch.finish();
   }
   const std::string profile = choice.profile.empty() ? "drawn" : choice.profile;
-  std::cout << "seeds from " << choice.from << " on, " << choice.worlds << " at the most, profile "
-            << profile << std::endl;
+  std::cout << "seeds from " << choice.from << " on";
+  if (choice.worlds != for_ever) std::cout << ", " << choice.worlds << " worlds";
+  if (choice.minutes != std::chrono::minutes{0})
+    std::cout << ", " << choice.minutes.count() << " min";
+  std::cout << ", profile " << profile << std::endl;
   if (choice.worlds == 1) {
     const Schedule schedule = draw(choice.from, choice.profile);
     if (!choice.trace) std::cout << text(schedule) << std::flush;
@@ -323,7 +335,7 @@ int main(int count, char** arguments) {
       std::cout << usage;
       return 0;
     }
-    return run(read(words));
+    return run(read(arguments[0], words));
   } catch (const std::exception& error) {
     std::cerr << "workerid_simulation: " << error.what() << '\n' << usage;
     return 2;

@@ -102,6 +102,33 @@ std::vector<Profile> make_profiles() {
                  .share = 2,
                  .purpose = "one loss after another, beside late messages"});
 
+  const std::vector<What> losses{What::restart, What::fail_over};
+  all.push_back({.name = "twin_losses",
+                 .store = StoreKind::redis,
+                 .faults = of_network + stores + std::vector{What::wipe},
+                 .always = losses,
+                 .stragglers = true,
+                 .twin_losses = true,
+                 .share = 2,
+                 .purpose = "a loss while holders still restore what another one lost"});
+  all.push_back({.name = "explicit",
+                 .store = StoreKind::redis,
+                 .faults = hosts + stores,
+                 .always = losses,
+                 .stragglers = true,
+                 .explicit_calls = true,
+                 .share = 2,
+                 .purpose = "everybody renews explicitly, across losses"});
+  all.push_back(
+      {.name = "disagreement",
+       .store = StoreKind::redis,
+       .faults = of_network + stores + std::vector{What::rate, What::store_rate, What::restart},
+       .always = {What::wall_step, What::store_step},
+       .stragglers = true,
+       .disagreement = true,
+       .share = 2,
+       .purpose = "machines and a server that show different times, beside late messages"});
+
   const auto generating = [&](std::string_view name, StoreKind store, std::vector<What> more,
                               std::vector<What> always, std::string_view purpose) {
     all.push_back({.name = name,
@@ -238,10 +265,12 @@ class Draw {
   }
 
   void draw_clocks() {
-    const std::int64_t hosts = one_host() ? 1 : random_.between(1, 4);
+    const std::int64_t hosts = one_host() ? 1 : random_.between(profile_.disagreement ? 2 : 1, 4);
     for (std::int64_t host = 0; host < hosts; ++host) {
-      const Time lead = random_.pick({Time{}, random_.between(-Time{seconds{2}}, Time{seconds{2}}),
-                                      random_.between(-Time{seconds{3600}}, Time{seconds{3600}})});
+      Time lead = random_.pick({Time{}, random_.between(-Time{seconds{2}}, Time{seconds{2}}),
+                                random_.between(-Time{seconds{3600}}, Time{seconds{3600}})});
+      if (profile_.disagreement)
+        lead += random_.pick({-lease(), -lease() / 4, lease() / 4, lease()});
       std::int64_t its_rate = rate();
       if (profile_.name == "slow_client") its_rate = random_.between(500'000, 620'000);
       schedule_.hosts.push_back(line(its_rate, lead));
@@ -259,7 +288,8 @@ class Draw {
           random_.between(0, static_cast<std::int64_t>(schedule_.hosts.size()) - 1));
       place.leases = random_.chance(250) ? 2 : 1;
       // Who counts for himself has no second witness of a boot clock that was rewound.
-      place.explicit_calls = random_.chance(250) && profile_.name != "checkpoint";
+      place.explicit_calls =
+          (random_.chance(250) || profile_.explicit_calls) && profile_.name != "checkpoint";
       place.wait = milliseconds{
           random_.pick({std::int64_t{0}, lease().count() / 4'000'000, kept().count() / 250'000})};
       if (profile_.names || random_.chance(500)) {
@@ -294,10 +324,9 @@ class Draw {
       const Seat& place = schedule_.seats[static_cast<std::size_t>(seat)];
       for (std::int64_t time = random_.between(2, 8); time > 0; --time) {
         const Time at = some_time();
-        if (random_.chance(500)) {
-          add(at, What::release, seat, {}, random_.between(0, place.leases - 1));
-          continue;
-        }
+        const bool released = random_.chance(500);
+        if (released) add(at, What::release, seat, {}, random_.between(0, place.leases - 1));
+        if (released && at.count() % 2 == 0) continue;  // Else the release is still under way.
         add(at, What::crash, seat);
         add(at + random_.pick({Time{1}, random_.between(Time{1}, lease() / 8)}), What::start, seat);
       }
@@ -356,8 +385,20 @@ class Draw {
 
   void draw_faults() {
     for (const What what : profile_.always) draw_fault(what, random_.between(1, 3));
+    if (profile_.twin_losses) draw_twins();
     for (const What what : profile_.faults) {
       if (random_.chance(400)) draw_fault(what, random_.between(1, 3));
+    }
+  }
+
+  // Before the restorations after the former one are over.
+  void draw_twins() {
+    const std::vector<Happening> losses = schedule_.happenings;
+    for (const Happening& one : losses) {
+      if (one.what != What::restart && one.what != What::fail_over) continue;
+      if (!random_.chance(700)) continue;
+      add(one.at + random_.between(Time{1}, lease() / 2), one.what, one.target, one.amount,
+          one.extra);
     }
   }
 

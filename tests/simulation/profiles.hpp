@@ -14,16 +14,19 @@ namespace simulation {
 struct Profile {
   std::string_view name;
   StoreKind store = StoreKind::redis;
-  std::vector<What> faults{};  // that a seed chooses from
-  std::vector<What> always{};  // that every seed has
-  bool violates = false;       // an assumption is broken: a violation is expected
-  bool calm = false;           // no faults at all
-  bool only_witness = false;   // only the epoch that a process saw is judged
-  bool snowflakes = false;     // leases generate IDs
-  bool only_ids = false;       // only they are judged: no clock is what it should be
-  bool names = false;          // every process has one, and soon a successor
-  bool stragglers = false;     // requests come late and twice
-  std::int64_t share = 1;      // of the seeds, when a batch draws the profile, too
+  std::vector<What> faults{};   // that a seed chooses from
+  std::vector<What> always{};   // that every seed has
+  bool violates = false;        // an assumption is broken: a violation is expected
+  bool calm = false;            // no faults at all
+  bool only_witness = false;    // only the epoch that a process saw is judged
+  bool snowflakes = false;      // leases generate IDs
+  bool only_ids = false;        // only they are judged: no clock is what it should be
+  bool names = false;           // every process has one, and soon a successor
+  bool stragglers = false;      // requests come late and twice
+  bool twin_losses = false;     // after many a loss comes another one soon
+  bool explicit_calls = false;  // all renew for themselves
+  bool disagreement = false;    // there are several machines, whose wall clocks differ widely
+  std::int64_t share = 1;       // of the seeds, when a batch draws the profile, too
   std::string_view purpose{};
 };
 

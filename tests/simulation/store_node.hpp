@@ -49,9 +49,9 @@ class StoreNode {
   bool knows_records() const { return !cluster_.all().empty(); }
   bool ever_written() const noexcept { return !writes_.empty(); }
   std::uint64_t last_epoch() const { return cluster_.cluster ? cluster_.cluster->last_epoch : 0; }
-  // The epoch from which on grants are of this life of the data.
-  std::uint64_t incarnation_began() const {
-    return cluster_.cluster ? cluster_.cluster->incarnation_began : 0;
+  // On its clock.
+  std::chrono::milliseconds hold_back_until() const {
+    return cluster_.cluster ? cluster_.cluster->hold_back_until : std::chrono::milliseconds{0};
   }
   std::chrono::milliseconds now_ms() const noexcept { return now_ms_; }
 
@@ -62,6 +62,9 @@ class StoreNode {
     std::optional<workerid::rules::Record> record;
   };
 
+  std::uint64_t incarnation_began() const {
+    return cluster_.cluster ? cluster_.cluster->incarnation_began : 0;
+  }
   workerid::rules::StoreTime advance(const workerid::ClientTime& client, Time now);
   workerid::rules::History history(Time now) const;
   workerid::Grant decide(const workerid::AcquireRequest& request,

@@ -253,7 +253,7 @@ void World::arrive(int message) {
   // What an operator says is true.
   if (acquire != nullptr)
     acquire->fresh = acquire->fresh && (node.knows_records() || !granted_ever_);
-  const std::uint64_t began = node.incarnation_began();
+  const milliseconds held_back_until = node.hold_back_until();
   const Outcome outcome = node.execute(executed, now_);
   if (request.message.verb == Verb::look) {  // Nothing happened.
     reply(message, outcome);
@@ -262,7 +262,7 @@ void World::arrive(int message) {
 
   Entry entry = entry_of(Entry::Kind::executed, request);
   entry.store_now = node.now_ms().count();
-  entry.noticed = node.incarnation_began() != began;
+  entry.noticed = node.hold_back_until() > std::max(held_back_until, node.now_ms());
   entry.amount = static_cast<std::int64_t>(host.node);
   if (acquire != nullptr) {
     entry.takeover = !acquire->takeover.empty();

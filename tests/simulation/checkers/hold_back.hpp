@@ -25,6 +25,7 @@ class HoldBack final : public Checker {
     }
     if (entry.kind != Entry::Kind::executed || entry.amount < node_) return;
     if (entry.code != workerid::ErrorCode::not_assigned) touched_ = true;
+    if (entry.code == workerid::ErrorCode::holding_back) suspect_ = false;
     if (suspect_ && entry.noticed) {
       suspect_ = false;
       lost_at_ = entry.time;
@@ -53,6 +54,7 @@ class HoldBack final : public Checker {
     if (entry.amount == 1) {
       surviving_ = entry.epoch;
       suspect_ = silent_ = true;
+      lost_at_.reset();  // It may have lost, too, that it holds back.
     }
     if (entry.amount != 0 || !granted_ever_) return;
     // What the server lost before it knew the cluster again, it lost when it began.
