@@ -33,6 +33,13 @@ function(workerid_harden_link target)
   endif()
 endfunction()
 
+# workerid_fuzzed(<target>): where there are fuzz targets, they see which of its code an input reaches.
+function(workerid_fuzzed target)
+  if(WORKERID_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()
+
 # Programs and shared libraries lie in the build directory as in an installation, so that one run path
 # serves both. CMake would end another one for the build with an empty element, which is the current
 # directory.
@@ -64,4 +71,8 @@ function(workerid_library name)
     INSTALL_RPATH "$ORIGIN"
     BUILD_WITH_INSTALL_RPATH ON)
   workerid_harden_link(${name})
+  workerid_fuzzed(${name})
+  if(WORKERID_FUZZ)
+    target_compile_options(${name} PRIVATE -O1)
+  endif()
 endfunction()
