@@ -604,6 +604,73 @@ TEST_F(LeaseTest, ARenewalUnderWayDoesNotReviveAReleasedLease) {  // F16
   EXPECT_EQ(lease->state(), Lease::State::released);
 }
 
+// Its end is nobody's loss.
+TEST_F(LeaseTest, AnAnswerThatComesAfterTheEndIsIgnored) {  // G3
+  for (const bool released : {false, true}) {
+    FirstRenewal renewal;  // outlives the generator, whose end waits for its thread
+    Generator test = generator();
+    Lease lease = test.lease();
+    renewal.stop_at(*store);
+    clock->await_waiters(1);
+    clock->advance(lease_time / 2);
+    renewal.wait_for_it();
+    if (released) {
+      lease.release();
+    } else {
+      lease.abandon();
+    }
+    renewal.let_go_on();
+    clock->await_waiters(1);  // the keeper has the answer
+    EXPECT_FALSE(lease.lost().stop_requested());
+    EXPECT_EQ(lease.state(), released ? Lease::State::released : Lease::State::abandoned);
+    EXPECT_FALSE(lease.loss());
+    store->before({});
+  }
+}
+
+// Released between the store's word that it does not know the lease and what comes of it.
+TEST_F(LeaseTest, AReleasedLeaseIsNotRegisteredAnew) {  // G7
+  std::promise<void> asked;
+  std::promise<void> forget;
+  std::promise<void> other_asked;
+  std::promise<void> go_on;
+  std::atomic<int> renewals = 0;
+  store->before([&](const std::string& verb) {
+    if (verb != "renew") return;
+    switch (++renewals) {
+      case 1:
+        asked.set_value();
+        forget.get_future().wait();
+        throw Error(ErrorCode::not_assigned, "it was never granted");
+      case 2:
+        other_asked.set_value();
+        go_on.get_future().wait();
+        break;
+      default:
+        break;
+    }
+  });
+  Generator test = generator();
+  Lease forgotten = test.lease();
+  clock->await_waiters(1);
+  clock->advance(5s);
+  // Its renewal is due after 23 s at the earliest, when the first one's is under way, and 27 s at the
+  // latest.
+  const Lease other = test.lease();
+  journal.wait_for(Event::Kind::granted, 2);
+  clock->await_waiters(1);
+  clock->advance(17s + 1ms);
+  asked.get_future().wait();
+  clock->advance(6s);
+  forget.set_value();
+  other_asked.get_future().wait();  // of the same step as the restoration, which comes next
+  forgotten.release();
+  go_on.set_value();
+  clock->await_waiters(1);
+  EXPECT_EQ(store->count("restore"), 0);
+  EXPECT_TRUE(other.held());
+}
+
 TEST_F(LeaseTest, AReleaseWaitsForNoOtherLeasesRenewals) {  // G10
   FirstRenewal renewal;  // outlives the generator, whose end waits for its thread
   Generator test = generator();
