@@ -82,6 +82,89 @@ TEST_F(GeneratorTest, NeverRevivesAnExpiredLease) {
             ErrorCode::token_expired);
 }
 
+TEST_F(GeneratorTest, ARenewalCountsFromBeforeItsRequest) {  // G2
+  Generator test = generator();
+  const auto [worker_id, token] = test.get_id();
+  clock->advance(4min);
+  store->before([&](const std::string&) { clock->advance(30s); });
+  test.renew(worker_id, token);
+  store->before({});
+  clock->advance(4min + 30s);
+  EXPECT_EQ(code_of([&, id = worker_id, t = token] { test.renew(id, t); }),
+            ErrorCode::token_expired);
+  EXPECT_EQ(store->count("renew"), 1) << "it knows, and asks nobody";
+}
+
+TEST_F(GeneratorTest, AnAnswerThatComesWhenTheLeaseEndedRenewsNothing) {  // G2
+  Generator test = generator();
+  const auto [worker_id, token] = test.get_id();
+  clock->advance(4min);
+  store->before([&](const std::string&) { clock->advance(1min); });
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    EXPECT_EQ(code_of([&, id = worker_id, t = token] { test.renew(id, t); }),
+              ErrorCode::token_expired);
+  }
+  EXPECT_EQ(store->count("renew"), 1) << "it knows, and asks nobody";
+}
+
+// Has forgotten every lease that it is to renew, and takes its time.
+class SlowAndForgetful final : public ForwardingStore {
+ public:
+  SlowAndForgetful(std::shared_ptr<Store> next, std::shared_ptr<ManualClock> clock)
+      : ForwardingStore(std::move(next)), clock_(std::move(clock)) {}
+
+  std::chrono::seconds renewal{0};
+  std::chrono::seconds restoration{0};
+
+ private:
+  Grant do_renew(const RenewRequest&, std::chrono::milliseconds) override {
+    clock_->advance(renewal);
+    throw Error(ErrorCode::not_assigned, "it was never granted");
+  }
+  Grant do_restore(const RestoreRequest& request, std::chrono::milliseconds timeout) override {
+    const Grant grant = next().restore(request, timeout);
+    clock_->advance(restoration);
+    return grant;
+  }
+
+  const std::shared_ptr<ManualClock> clock_;
+};
+
+class ForgottenExplicitLease : public GeneratorTest {
+ protected:
+  // When four of its five minutes are over.
+  void renew(std::chrono::seconds renewal, std::chrono::seconds restoration) {
+    clock->advance(4min);
+    forgetful->renewal = renewal;
+    forgetful->restoration = restoration;
+    test.renew(mine.worker_id, mine.token);
+  }
+  ErrorCode code_of_another_renewal() {
+    return code_of([this] { test.renew(mine.worker_id, mine.token); });
+  }
+
+  std::shared_ptr<SlowAndForgetful> forgetful = std::make_shared<SlowAndForgetful>(store, clock);
+  Generator test{forgetful, "test", {.clock = clock}};
+  const Assignment mine = test.get_id();
+};
+
+TEST_F(ForgottenExplicitLease, CountsFromBeforeItsRestoration) {  // G2, G7
+  renew(10s, 20s);
+  clock->advance(4min + 40s);
+  EXPECT_EQ(code_of_another_renewal(), ErrorCode::token_expired);
+  EXPECT_EQ(store->count("restore"), 1) << "it knows, and asks nobody";
+}
+
+TEST_F(ForgottenExplicitLease, IsNotRestoredWhenItEnded) {  // G7, R3
+  EXPECT_EQ(code_of([&] { renew(1min, 0s); }), ErrorCode::token_expired);
+  EXPECT_EQ(store->count("restore"), 0);
+}
+
+TEST_F(ForgottenExplicitLease, IsNotRevivedByALateRestoration) {  // G2
+  EXPECT_EQ(code_of([&] { renew(10s, 50s); }), ErrorCode::token_expired);
+  EXPECT_EQ(code_of_another_renewal(), ErrorCode::token_expired);
+}
+
 TEST_F(GeneratorTest, RefusesForeignAndEmptyTokensAndForeignIds) {
   Generator test = generator();
   const Assignment mine = test.get_id();
