@@ -347,6 +347,58 @@ TEST_F(SnowflakeTest, ALostLeaseGivesNothing) {
       ErrorCode::not_assigned, [&] { test.next(ids); }, "lost");
 }
 
+// By the boot clock alone, as the wall clock was set back: it has timestamps for half a lease time more.
+TEST_F(SnowflakeTest, ASuspendedLeaseGivesNothingThoughTimestampsAreLeft) {
+  std::promise<void> failed;
+  Generator test(store, "test",
+                 {.max_worker_id = 1,
+                  .max_lease_time = lease_time,
+                  .on_event =
+                      [&](const Event& event) {
+                        if (event.kind == Event::Kind::renewal_failed) failed.set_value();
+                      },
+                  .clock = clock});
+  Snowflake ids(test.lease(), {.max_ahead = lease_time, .max_wait = 0ms});
+  const std::int64_t end_ms = last_reserved_ms();
+  store->always(Fault::unavailable);
+  clock->step_wall(-lease_time / 2);
+  ids.next();
+  clock->advance(lease_time);
+  failed.get_future().wait();  // the first attempt to resume
+  EXPECT_LT(now_ms() + 1000, end_ms);
+  const auto refused = [&](const std::function<void()>& take) {
+    expect_error_naming(ErrorCode::token_expired, take, "suspended");
+  };
+  refused([&] { ids.next(); });
+  refused([&] { ids.try_next(); });
+  std::array<std::int64_t, 3> several{};
+  refused([&] { ids.next(several); });
+  store->always(Fault::none);
+}
+
+TEST_F(SnowflakeTest, ALostLeaseGivesNothingThoughTimestampsAreLeft) {
+  Snowflake test = snowflake();
+  test.next();
+  std::promise<void> told;
+  const std::stop_callback tell(test.lease().lost(), [&] { told.set_value(); });
+  store->before([](const std::string& verb) {
+    if (verb == "renew" || verb == "restore") {
+      throw Error(ErrorCode::token_mismatch, "it was granted to another");
+    }
+  });
+  clock->await_waiters(1);
+  clock->advance(lease_time / 2);
+  told.get_future().wait();
+  ASSERT_LT(now_ms() + 1000, last_reserved_ms());
+  const auto refused = [&](const std::function<void()>& take) {
+    expect_error_naming(ErrorCode::not_assigned, take, "lost");
+  };
+  refused([&] { test.next(); });
+  refused([&] { test.try_next(); });
+  std::array<std::int64_t, 3> several{};
+  refused([&] { test.next(several); });
+}
+
 TEST_F(SnowflakeTest, GivesNothingInAChild) {  // G11
   Snowflake leased = snowflake();
   Snowflake fixed(7, {}, clock);
