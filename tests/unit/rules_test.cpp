@@ -906,6 +906,28 @@ TEST(RulesLeaseClock, AServersClockThatIsAsLateAsARequestShowsNothing) {
   EXPECT_EQ(clock.advance(100ms, WallTime{1150ms}, on_machine(1150ms)), 95ms) << "in time again";
 }
 
+// Were the last time kept instead of the latest, the second late request would be a witness.
+TEST(RulesLeaseClock, WhatALateRequestShowsReplacesNoLaterTime) {
+  rules::LeaseClock clock;
+  clock.last_wall = WallTime{1000ms};
+  EXPECT_EQ(clock.advance(100ms, WallTime{1010ms}, on_machine(1070ms)), 10ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1020ms}, on_machine(1020ms)), 20ms);
+  EXPECT_EQ(clock.latest_client, WallTime{1070ms});
+  EXPECT_EQ(clock.advance(100ms, WallTime{1030ms}, on_machine(1030ms)), 30ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1110ms}, on_machine(1110ms)), 55ms) << "20 ms later";
+}
+
+// Two requests overtake each other, and the server's clock is set forward by what still agrees.
+TEST(RulesLeaseClock, TheWitnessDoesNotGoBack) {
+  rules::LeaseClock clock;
+  clock.last_wall = WallTime{990ms};
+  EXPECT_EQ(clock.advance(100ms, WallTime{1000ms}, on_machine(1000ms)), 10ms);
+  EXPECT_EQ(clock.advance(100ms, WallTime{1007ms}, on_machine(995ms)), 17ms);
+  EXPECT_EQ(clock.witness_boot, BootTime{1000ms});
+  EXPECT_EQ(clock.advance(100ms, WallTime{1110ms}, on_machine(1100ms)), 117ms)
+      << "what passed since the later of the two was sent";
+}
+
 // A server's clock steps back by as much as passed, and what is granted then must not age when it is
 // set right, though a boot clock shows that the time passed.
 TEST(RulesLeaseClock, ADisagreementIsKeptAtOnce) {
