@@ -368,6 +368,20 @@ TEST(LeaseMachine, ABackwardStepOfTheWallClockChangesNothing) {  // F20
   EXPECT_FALSE(lease.held());
 }
 
+// Else the second witness says nothing for as long as the step was: a memory image that is restored then
+// has its boot clock of before.
+TEST(LeaseMachine, ARenewalAfterABackwardStepSetsTheWallDeadlineBack) {
+  Transcript lease = held_lease();
+  lease.step_wall(-1h);
+  EXPECT_EQ(lease.next_request(), "renew");
+  const Moment sent = lease.now();
+  lease.answer(granted);
+  EXPECT_EQ(lease.machine.validity().wall, sent.wall + validity);
+  EXPECT_TRUE(lease.held());
+  lease.step_wall(validity);
+  EXPECT_FALSE(lease.held()) << "restored when it was over, by the wall clock alone";
+}
+
 TEST(LeaseMachine, ASteppedWallClockIsNoticedWithinATwelfthOfTheValidity) {
   Transcript lease = held_lease();
   for (nanoseconds at{0}; at < validity / 4; at = lease.elapsed()) {
