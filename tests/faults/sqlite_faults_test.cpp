@@ -18,9 +18,11 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace workerid::tests {
@@ -400,6 +402,74 @@ TEST_F(SqliteFaults, ReplacedFileEndsTheLeasesInTheFormerOne) {
   // Granted later, in the other file: two holders, which no store can mend.
   expect_error(ErrorCode::token_mismatch, [&] { restore(*store, mine, grant); });
   expect_error(ErrorCode::holding_back, [&] { acquire(*store); });
+}
+
+// Does something once, just before a statement that begins with a text. Of connections that are
+// opened while this lives.
+class BeforeStatement {
+ public:
+  BeforeStatement() { sqlite3_auto_extension(reinterpret_cast<void (*)()>(&watch)); }
+  BeforeStatement(const BeforeStatement&) = delete;
+  BeforeStatement& operator=(const BeforeStatement&) = delete;
+  ~BeforeStatement() {
+    sqlite3_reset_auto_extension();
+    action = nullptr;
+  }
+
+  void run(const std::string& sql, std::function<void()> what) {
+    awaited = sql;
+    action = std::move(what);
+  }
+  bool was_run() const { return !action; }
+
+ private:
+  static int watch(sqlite3* connection, char**, const sqlite3_api_routines*) {
+    const auto look = [](unsigned, void*, void*, void* sql) {
+      const std::string_view text = static_cast<const char*>(sql);
+      if (action && text.starts_with(awaited)) std::exchange(action, nullptr)();
+      return 0;
+    };
+    return sqlite3_trace_v2(connection, SQLITE_TRACE_STMT, look, nullptr);
+  }
+
+  static inline std::string awaited;
+  static inline std::function<void()> action;
+};
+
+// After the store looked whether it still has the file, and before it has locked it.
+TEST_F(SqliteFaults, AFileThatGoesBeforeTheTransactionIsNotUsed) {
+  BeforeStatement before;
+  const std::vector<std::vector<std::string>> deletions{
+      {"", "-wal", "-shm"}, {""}, {"-wal"}, {"-shm"}, {}};
+  const auto expect_refused = [&](const auto& operation) {
+    expect_error_naming(ErrorCode::unavailable, operation, "at this moment", path.string());
+    EXPECT_TRUE(before.was_run());
+  };
+  for (std::size_t way = 0; way < deletions.size(); ++way) {
+    for (const bool writes : {true, false}) {
+      SCOPED_TRACE(std::to_string(way) + (writes ? ", to write" : ", to read"));
+      const std::filesystem::path other = other_file("theirs");
+      const auto store = open();
+      const AcquireRequest mine = request();
+      store->acquire(mine, timeout);
+      before.run(writes ? "BEGIN IMMEDIATE" : "BEGIN", [&] {
+        remove(deletions[way]);
+        if (deletions[way].empty()) std::filesystem::rename(other, path);
+      });
+      expect_refused([&] {
+        if (writes) {
+          renew(*store, 1, mine.token, Renewal::held);
+        } else {
+          store->inspect("c", timeout);
+        }
+      });
+      remove({"", "-wal", "-shm"});
+      std::filesystem::remove(other);
+    }
+  }
+  open();  // makes it
+  before.run("SELECT boot_id", [&] { remove({"", "-wal", "-shm"}); });
+  expect_refused([&] { open(); });
 }
 
 TEST_F(SqliteFaults, FileReplacedByAnotherProgramsIsRefused) {
