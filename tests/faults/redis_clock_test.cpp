@@ -141,6 +141,28 @@ TEST_F(RedisClock, StepsToAndFroShortenNothing) {
   }
 }
 
+// The clock was not saved in between, so the later renewal would end first. Where a client is late its
+// reserved timestamps do not move on with the lease.
+TEST_F(RedisClock, AStepBackShortensNoPromise) {
+  std::string cluster = "long";
+  for (const Renewal renewal : {Renewal::held, Renewal::strict}) {
+    for (const auto late : {0s, 3600s}) {
+      Client client = other();
+      client.cluster = cluster += '-';
+      client.configuration = {1, 1, 10h, 5h, 0s};
+      client.acquire(*store);
+      step(1000s);
+      client.time.moment.wall = server_wall();
+      client.renew(*store, 1, renewal);
+      step(-1000s);
+      client.time.moment.wall = server_wall() - late;
+      client.renew(*store, 1, renewal);
+      client.token = Token::random();
+      EXPECT_GT(time_left(client), 15h + 500s) << cluster;
+    }
+  }
+}
+
 TEST_F(RedisClock, EpochsGrowThroughEveryStep) {
   std::uint64_t last = grant.epoch;
   for (const nanoseconds by : {nanoseconds{-500s}, nanoseconds{100s}, nanoseconds{-10'000h}}) {
