@@ -469,6 +469,34 @@ TEST(RedisConnection, ASentinelThatNamesNoServerIsRefused) {
   }
 }
 
+// One that was just demoted, or is not promoted yet, would answer a question with what it knows.
+TEST(RedisConnection, AReplicaThatTheSentinelsNameIsNotAsked) {
+  const std::vector<std::string> roles{"*1\r\n$" + bulk("slave"), "*1\r\n$" + bulk("sentinel"),
+                                       "*0\r\n", "+master\r\n", "*1\r\n$" + bulk("master")};
+  ScriptedServer server([&](Peer& peer, int connection) {
+    peer.answer(pong);
+    for (Words words = peer.read_command(); !words.empty(); words = peer.read_command()) {
+      peer.send(words == Words{"ROLE"} ? roles.at(static_cast<std::size_t>(connection))
+                                       : "+asked\r\n");
+    }
+  });
+  ScriptedServer sentinel([&](Peer& peer, int) {
+    peer.answer(pong);
+    while (!peer.read_command().empty()) {
+      peer.send("*2\r\n$" + bulk("127.0.0.1") + "$" + bulk(std::to_string(server.port())));
+    }
+  });
+  detail::redis::SentinelConnection connection(detail::redis::parse_deployment(
+      "redis+sentinel://127.0.0.1:" + std::to_string(sentinel.port()) + "/jobs"));
+  const auto ask = [&] { return connection.command({"GET", "key"}, patience); };
+  for (std::size_t role = 0; role + 1 < roles.size(); ++role) {
+    SCOPED_TRACE(roles[role]);
+    expect_error_naming(ErrorCode::unavailable, ask, "says that it is no master",
+                        std::to_string(server.port()));
+  }
+  EXPECT_EQ(ask(), RedisReply{std::string{"asked"}});
+}
+
 TEST(RedisConnection, AlertOfATlsPortIsExplained) {
   ScriptedServer server([&](Peer& peer, int) {
     peer.answer(std::string("\x15\x03\x01\x00\x02\x02\x46", 7));
