@@ -18,10 +18,13 @@
 #include <iterator>
 #include <set>
 #include <string>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <type_traits>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace workerid {
@@ -35,6 +38,9 @@ using tests::TemporaryDirectory;
 
 static_assert(!std::is_copy_constructible_v<Lease> && std::is_nothrow_move_constructible_v<Lease>);
 static_assert(!std::is_copy_constructible_v<Generator>);
+
+// Done once, before the next lock is tried.
+std::function<void()> before_flock;
 
 ErrorCode code_of(const std::function<void()>& call) {
   try {
@@ -651,6 +657,35 @@ TEST_F(IdentityTest, APathThatCannotBeUsedIsNamed) {
             ErrorCode::invalid_argument);
 }
 
+// Else one process would lock what nobody else finds any more, and another what is there.
+TEST_F(IdentityTest, AFileThatIsReplacedBeforeItIsLockedIsLockedAnew) {
+  {
+    detail::Identity former(file);
+    ASSERT_TRUE(former.lock());
+    former.add(Token::random());  // with the name
+  }
+  const std::string name = detail::IdentityText::parse(content()).name;
+  for (const bool deleted : {false, true}) {
+    SCOPED_TRACE(deleted ? "deleted" : "replaced by a copy");
+    detail::Identity other(file);
+    before_flock = [&] {
+      const std::filesystem::path copy = directory.path() / "copy";
+      if (!deleted) std::filesystem::copy_file(file, copy);
+      std::filesystem::remove(file);
+      if (!deleted) std::filesystem::rename(copy, file);
+      ASSERT_TRUE(other.lock());
+      EXPECT_EQ(other.name() == name, !deleted);
+    };
+    detail::Identity late(file);
+    EXPECT_FALSE(late.lock()) << late.name();
+    EXPECT_FALSE(before_flock);
+  }
+  before_flock = [&] { std::filesystem::remove(file); };
+  detail::Identity alone(file);
+  EXPECT_TRUE(alone.lock());
+  EXPECT_FALSE(detail::Identity(file).lock());
+}
+
 TEST_F(IdentityTest, IsReadableByItsOwnerAlone) {
   Generator test = generator(options());
   static_cast<void>(test.get_id());
@@ -683,3 +718,8 @@ TEST_F(IdentityTest, AChildOfForkKeepsTheLockButNotTheId) {  // as long as what 
 
 }  // namespace
 }  // namespace workerid
+
+extern "C" int flock(int descriptor, int operation) noexcept {
+  if (const auto action = std::exchange(workerid::before_flock, nullptr)) action();
+  return static_cast<int>(::syscall(SYS_flock, descriptor, operation));
+}
