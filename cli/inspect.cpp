@@ -10,11 +10,11 @@ namespace workerid::cli {
 
 namespace {
 
-std::string to_text(const LeaseView& lease) {
+std::string lease_text(const LeaseView& lease) {
   return table({{"worker ID", std::to_string(lease.worker_id)},
                 {"state", std::string{name(lease.state)}},
-                {"lease left", cli::to_text(lease.lease_left)},
-                {"free in", cli::to_text(lease.free_in)},
+                {"lease left", to_text(lease.lease_left)},
+                {"free in", to_text(lease.free_in)},
                 {"epoch", std::to_string(lease.epoch)},
                 {"instance", lease.instance.empty() ? "-" : lease.instance},
                 {"owner", lease.owner},
@@ -27,7 +27,7 @@ int inspect(const CommonOptions& common, const std::string& text) {
   const auto view = open_store(common.store)->inspect(common.cluster, call_timeout);
   const auto lease = find_lease(view, common.cluster, worker_id);
   if (lease) {
-    print(common.output, to_text(*lease), to_json(*lease));
+    print(common.output, lease_text(*lease), to_json(*lease));
   } else {
     print(common.output,
           table({{"worker ID", std::to_string(worker_id)}, {"state", "never_granted"}}),

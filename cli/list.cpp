@@ -21,12 +21,12 @@ std::vector<LeaseView> shown(const ClusterView& view, bool all) {
   return leases;
 }
 
-std::string to_text(const std::vector<LeaseView>& leases) {
+std::string leases_text(const std::vector<LeaseView>& leases) {
   std::vector<std::vector<std::string>> rows{
       {"ID", "STATE", "TIME LEFT", "EPOCH", "INSTANCE", "OWNER"}};
   for (const LeaseView& lease : leases) {
     rows.push_back({std::to_string(lease.worker_id), std::string{name(lease.state)},
-                    lease.state == LeaseState::free ? "-" : cli::to_text(time_left(lease)),
+                    lease.state == LeaseState::free ? "-" : to_text(time_left(lease)),
                     std::to_string(lease.epoch), lease.instance.empty() ? "-" : lease.instance,
                     lease.owner});
   }
@@ -43,10 +43,10 @@ std::string summary(const std::string& cluster, const ClusterView& view) {
          std::to_string(view.never_granted) + " never granted; worker IDs " +
          std::to_string(configuration.min_worker_id) + " to " +
          std::to_string(configuration.max_worker_id) + ", lease " +
-         cli::to_text(configuration.lease_time) + "\n";
+         to_text(configuration.lease_time) + "\n";
 }
 
-std::string to_text(const Guarantee& guarantee) {
+std::string guarantee_text(const Guarantee& guarantee) {
   std::string text = "guarantee: exclusivity " + std::string{name(guarantee.exclusivity)} +
                      ", timestamps " + std::string{name(guarantee.timestamps)} + "\n";
   for (const std::string& reason : guarantee.reasons) text += "  " + reason + "\n";
@@ -56,21 +56,21 @@ std::string to_text(const Guarantee& guarantee) {
 std::string hold_back(const ClusterView& view) {
   if (view.hold_back == std::chrono::milliseconds::zero()) return {};
   return "holding back: the store may have lost data, nothing is granted for " +
-         cli::to_text(view.hold_back) + "\n";
+         to_text(view.hold_back) + "\n";
 }
 
-Json to_json(const Guarantee& guarantee) {
+Json guarantee_json(const Guarantee& guarantee) {
   return {{"exclusivity", name(guarantee.exclusivity)},
           {"timestamps", name(guarantee.timestamps)},
           {"reasons", guarantee.reasons}};
 }
 
-Json to_json(const std::string& cluster, const ClusterView& view,
-             const std::vector<LeaseView>& leases, const Guarantee& guarantee) {
-  Json json = cli::to_json(cluster, view);
-  json["guarantee"] = to_json(guarantee);
+Json cluster_json(const std::string& cluster, const ClusterView& view,
+                  const std::vector<LeaseView>& leases, const Guarantee& guarantee) {
+  Json json = to_json(cluster, view);
+  json["guarantee"] = guarantee_json(guarantee);
   json["leases"] = Json::array();
-  for (const LeaseView& lease : leases) json["leases"].push_back(cli::to_json(lease));
+  for (const LeaseView& lease : leases) json["leases"].push_back(to_json(lease));
   return json;
 }
 
@@ -80,18 +80,18 @@ int list(const CommonOptions& common, bool all) {
   const Guarantee guarantee = store->guarantee(call_timeout);
   if (!view) {
     print(common.output,
-          "cluster " + quoted(common.cluster) + " was never used\n" + to_text(guarantee),
+          "cluster " + quoted(common.cluster) + " was never used\n" + guarantee_text(guarantee),
           {{"cluster", common.cluster},
-           {"guarantee", to_json(guarantee)},
+           {"guarantee", guarantee_json(guarantee)},
            {"configuration", nullptr},
            {"leases", Json::array()}});
     return exit_success;
   }
   const std::vector<LeaseView> leases = shown(*view, all);
   print(common.output,
-        (leases.empty() ? "" : to_text(leases)) + summary(common.cluster, *view) +
-            hold_back(*view) + to_text(guarantee),
-        to_json(common.cluster, *view, leases, guarantee));
+        (leases.empty() ? "" : leases_text(leases)) + summary(common.cluster, *view) +
+            hold_back(*view) + guarantee_text(guarantee),
+        cluster_json(common.cluster, *view, leases, guarantee));
   return exit_success;
 }
 

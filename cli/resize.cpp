@@ -36,7 +36,7 @@ std::vector<WorkerId> held_outside(const ClusterView& view, WorkerId low, Worker
   return held;
 }
 
-std::string to_text(const std::vector<WorkerId>& held) {
+std::string ids_text(const std::vector<WorkerId>& held) {
   constexpr std::size_t shown = 10;
   std::string text;
   for (std::size_t index = 0; index < std::min(shown, held.size()); ++index) {
@@ -59,7 +59,7 @@ int resize(const CommonOptions& common, const ResizeOptions& options) {
   const WorkerId high = options.max_worker_id;
   const std::vector<WorkerId> held = held_outside(*view, low, high);
   const std::string held_text =
-      held.empty() ? "" : "; outside, kept to the end of their leases: " + to_text(held);
+      held.empty() ? "" : "; outside, kept to the end of their leases: " + ids_text(held);
   const bool shrinks = low > former_low || high < former_high;
   if (shrinks && low <= high &&
       !confirmed(which + " has the worker IDs " + range_text(former_low, former_high) +

@@ -33,6 +33,14 @@ function(workerid_harden_link target)
   endif()
 endfunction()
 
+# workerid_compile_together(<target>): eight files at once take a third of the time of each alone. The
+# preset clang does without: there a missing #include is seen.
+function(workerid_compile_together target)
+  if(WORKERID_SANITIZE OR CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
+endfunction()
+
 # workerid_fuzzed(<target>): where there are fuzz targets, they see which of its code an input reaches.
 function(workerid_fuzzed target)
   if(WORKERID_FUZZ)

@@ -78,7 +78,7 @@ std::string outcome(const Json& start) {
   return text;
 }
 
-std::string to_text(const Json& result) {
+std::string report_text(const Json& result) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, value] : result.at("environment").items()) {
     rows.push_back({name, value.is_string() ? value.get<std::string>() : value.dump()});
@@ -165,7 +165,7 @@ int bench(const CommonOptions& common, const BenchOptions& options) {
                 {"seconds", options.time.count()}}}};
     result.update(measure(*subject, options, limit));
   }  // the scratch data are gone before anything is said
-  print(common.output, common.output == Output::text ? to_text(result) : "", result);
+  print(common.output, common.output == Output::text ? report_text(result) : "", result);
   return limit.signal() == 0 ? exit_success : exit_signal + limit.signal();
 }
 

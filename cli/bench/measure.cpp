@@ -38,7 +38,7 @@ ClientTime client_now() {
   return {boottime_clock()->now(), "bench"};
 }
 
-struct Held {
+struct Granted {
   WorkerId worker_id = 0;
   Token token;
   std::int64_t first_timestamp_ms = 0;
@@ -61,7 +61,7 @@ class Pool {
   template <class Make>
   void acquire(std::size_t count, Make make) {
     const std::vector<AcquireRequest> requests = acquisitions(count);
-    std::vector<Held> granted(count);
+    std::vector<Granted> granted(count);
     make(count, [&](Store& store, std::size_t number) {
       const Grant grant = store.acquire(requests[number], bench_timeout);
       granted[number] = {grant.worker_id, requests[number].token, grant.reserved.first_ms};
@@ -89,7 +89,7 @@ class Pool {
     std::vector<RenewRequest> requests;
     requests.reserve(count);
     for (std::size_t number = 0; number < count; ++number) {
-      const Held& held = held_[random_() % held_.size()];
+      const Granted& held = held_[random_() % held_.size()];
       requests.push_back(
           {subject_.cluster(), held.worker_id, held.token, Renewal::held, client_now()});
     }
@@ -104,7 +104,7 @@ class Pool {
     requests.reserve(count);
     for (std::size_t number = 0; number < count; ++number) {
       std::swap(held_[random_() % held_.size()], held_.back());
-      const Held& held = held_.back();
+      const Granted& held = held_.back();
       requests.push_back({subject_.cluster(), held.worker_id, held.token, false,
                           held.first_timestamp_ms - 1, client_now()});
       held_.pop_back();
@@ -145,7 +145,7 @@ class Pool {
 
   Subject& subject_;
   Configuration configuration_;
-  std::vector<Held> held_;
+  std::vector<Granted> held_;
   std::minstd_rand random_;
 };
 

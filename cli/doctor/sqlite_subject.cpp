@@ -175,13 +175,13 @@ class SqliteExamination {
 
   void connect() {
     const auto store = open_sqlite_store(path_);
-    const auto look = [&] { return store->inspect(examination_.cluster, call_timeout); };
+    const auto inspect = [&] { return store->inspect(examination_.cluster, call_timeout); };
     findings_.push_back(judge_guarantee(store->guarantee(call_timeout)));
-    ClusterSightings seen{examination_.cluster, look(), {}, {}};
+    ClusterSightings seen{examination_.cluster, inspect(), {}, {}};
     const BootTime looked = BootClock::now();
     if (seen.first) {
       std::this_thread::sleep_for(examination_.watch);
-      seen.second = look();
+      seen.second = inspect();
       seen.apart = BootClock::now() - looked;
     }
     append(findings_, judge_cluster(seen));

@@ -41,19 +41,19 @@ struct Scene {
 };
 
 // A URL of plain TCP, taken apart so that a relay can stand in between.
-struct RedisUrl {
+struct ServerUrl {
   std::string before;
   std::string host;
   std::string port;
   std::string after;
 };
 
-std::optional<RedisUrl> parse_redis_url(const std::string& url) {
+std::optional<ServerUrl> parse_redis_url(const std::string& url) {
   const std::regex form(R"((redis://(?:[^/?]*@)?)(?:\[([^\]]+)\]|([^:/?]*))(?::(\d+))?(.*))");
   std::smatch parts;
   if (!std::regex_match(url, parts, form)) return std::nullopt;
   const std::string host = parts[2].matched ? parts[2].str() : parts[3].str();
-  return RedisUrl{parts[1], host, parts[4].matched ? parts[4].str() : "6379", parts[5]};
+  return ServerUrl{parts[1], host, parts[4].matched ? parts[4].str() : "6379", parts[5]};
 }
 
 void use_own_redis(Scene& scene, const TortureOptions& torture) {
@@ -133,7 +133,7 @@ void make_cluster(const TrialOptions& trial) {
   generator.release(worker_id, token);
 }
 
-Json to_json(const TrialOptions& trial) {
+Json options_json(const TrialOptions& trial) {
   std::string faults;
   for (const Fault fault : trial.faults) faults += (faults.empty() ? "" : ",") + name(fault);
   return {{"seed", trial.seed},
@@ -147,7 +147,7 @@ Json to_json(const TrialOptions& trial) {
 }
 
 // The last ones that may have led to it.
-Json faults_before(const Findings& findings, BootTime time) {
+Json faults_before(const TrialResult& findings, BootTime time) {
   constexpr std::size_t most = 5;
   Json lines = Json::array();
   for (const auto& [at, line] : findings.struck) {
@@ -158,7 +158,7 @@ Json faults_before(const Findings& findings, BootTime time) {
   return lines;
 }
 
-Json to_json(const Findings& findings) {
+Json result_json(const TrialResult& findings) {
   const auto count = [&](std::string_view kind) {
     std::int64_t all = 0;
     for (const auto& [event, times] : findings.figures.events) {
@@ -209,7 +209,7 @@ std::string rows(const Json& object) {
   return table(rows);
 }
 
-std::string to_text(const Json& findings) {
+std::string result_text(const Json& findings) {
   std::string text;
   for (const char* const part : {"figures", "faults", "calls", "events"}) {
     text += "\n" + std::string{part} + "\n" + rows(findings.at(part));
@@ -229,15 +229,15 @@ int torture(const CommonOptions& common, bool cluster_named, const TortureOption
   block_ending_signals();
   const Scene scene = set_scene(common, cluster_named, torture);
   make_cluster(scene.trial);
-  const Json options = to_json(scene.trial);
+  const Json options = options_json(scene.trial);
   const auto tell = [&](const std::string& text) {
     if (common.output == Output::text) print(common.output, text + "\n", {});
   };
   tell(rows(options));
-  const Findings findings = Trial{scene.trial, tell}.run();
+  const TrialResult findings = Trial{scene.trial, tell}.run();
   Json result{{"options", options}};
-  result.update(to_json(findings));
-  print(common.output, to_text(result), result);
+  result.update(result_json(findings));
+  print(common.output, result_text(result), result);
   if (!findings.violations.empty()) return exit_violated;
   return findings.interrupted_by == 0 ? exit_success : exit_signal + findings.interrupted_by;
 }

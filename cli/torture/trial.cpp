@@ -93,7 +93,7 @@ Trial::Trial(TrialOptions options, std::function<void(const std::string&)> told)
 
 Trial::~Trial() = default;
 
-Findings Trial::run() {
+TrialResult Trial::run() {
   for (std::size_t count = 0; count < options_.processes; ++count) {
     Holder& holder = *holders_.emplace_back(std::make_unique<Holder>());
     if (options_.server) holder.relay = std::make_unique<Relay>(*options_.server);

@@ -46,7 +46,7 @@ struct Struck {
   std::string line;
 };
 
-struct Findings {
+struct TrialResult {
   BootTime start;
   BootTime end;
   int interrupted_by = 0;  ///< The signal, or 0.
@@ -68,7 +68,7 @@ class Trial {
 
   /// Lasts for the time of the faults, and until all hold an ID again. Errors: std::runtime_error if
   /// a server does not start again.
-  Findings run();
+  TrialResult run();
 
  private:
   struct Holder;
@@ -100,7 +100,7 @@ class Trial {
   const Descriptor signals_;
   Draw draw_;
   Deck deck_;
-  Findings findings_;
+  TrialResult findings_;
   Judge judge_;
   std::vector<std::unique_ptr<Holder>> holders_;
   std::multimap<BootTime, std::function<void()>> later_;

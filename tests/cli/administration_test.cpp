@@ -17,8 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr ExitStatus success{};
-
 class Administration : public ::testing::TestWithParam<std::string> {
  protected:
   Administration() {

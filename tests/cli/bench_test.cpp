@@ -292,7 +292,7 @@ bool is_gone(pid_t pid) {
 }
 
 // A bench whose herd has begun, and one of it.
-class BenchOfAHerd : public testing::Test {
+class BenchOfAHerd : public ::testing::Test {
  protected:
   BenchOfAHerd() {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{60};

@@ -23,8 +23,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr ExitStatus success{0, 0};
-
 // A place for a store, and what has to run for it.
 class StorePlace {
  public:

@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr ExitStatus success{0, 0};
-
 class Defaults : public ::testing::Test {
  protected:
   // Without the variables of the tool.

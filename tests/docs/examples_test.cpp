@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
 // Each example does what it says.
+#include "docs/examples.hpp"
+
 #include "support/process.hpp"
 #include "support/temporary_directory.hpp"
 
-#include <filesystem>
 #include <gtest/gtest.h>
 #include <string>
 
 namespace workerid::tests {
-
-namespace {
-
-std::string example(const std::string& name) {
-  return (std::filesystem::path(WORKERID_EXAMPLES_FOLDER) / name).string();
-}
-
-}  // namespace
 
 TEST(Examples, MemoryGetsRenewsAndReleases) {
   Process process({example("memory")});

@@ -2,13 +2,13 @@
 //
 // Each example that uses Redis does what it says.
 #include "../../examples/hiredis_connection.hpp"
+#include "docs/examples.hpp"
 #include "support/process.hpp"
 #include "support/redis_server.hpp"
 
 #include <workerid/redis_store.hpp>
 
 #include <csignal>
-#include <filesystem>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
@@ -18,10 +18,6 @@ namespace workerid::tests {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::string example(const std::string& name) {
-  return (std::filesystem::path(WORKERID_EXAMPLES_FOLDER) / name).string();
-}
 
 // Whether the cluster's first worker ID was granted and given back.
 bool released(const RedisServer& server, const std::string& cluster) {

@@ -28,7 +28,7 @@ const std::vector<std::string> needed = [] {
   return rules;
 }();
 
-class RedisAccess : public testing::Test {
+class RedisAccess : public ::testing::Test {
  protected:
   void set_user(const std::vector<std::string>& rules) const {
     std::vector<std::string> words{"ACL", "SETUSER", "worker", "reset", "on", ">s%cret"};

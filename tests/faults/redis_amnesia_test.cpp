@@ -37,7 +37,7 @@ milliseconds held_back(Store& store, const Client& client = newcomer()) {
   return error.retry_after().value_or(0ms);
 }
 
-class RedisAmnesia : public testing::Test {
+class RedisAmnesia : public ::testing::Test {
  protected:
   std::shared_ptr<Store> open(const RedisServer& of) const { return open_redis_store(of.url()); }
 

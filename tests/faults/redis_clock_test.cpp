@@ -20,7 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 
-class RedisClock : public testing::Test {
+class RedisClock : public ::testing::Test {
  protected:
   // Lease 60 s, reuse delay 30 s: one operation credits 15 s at the most.
   RedisClock() {

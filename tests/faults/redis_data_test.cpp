@@ -24,7 +24,7 @@ std::string key(const std::string& part) {
   return "{workerid:jobs}:" + part;
 }
 
-class RedisData : public testing::Test {
+class RedisData : public ::testing::Test {
  protected:
   // How often the server ran a command, by itself or in a script; without a name, any command.
   int calls(const std::string& command = {}) const {

@@ -164,14 +164,14 @@ TEST(RedisFork, ChildLeavesTheConnectionsAlone) {
   ForkedProcess child([&] {
     expect_error(ErrorCode::invalid_argument, [&] { holder.renew(*store, grant.worker_id); });
     store.reset();
-    return testing::Test::HasFailure() ? 1 : 0;
+    return ::testing::Test::HasFailure() ? 1 : 0;
   });
   EXPECT_EQ(child.wait(), ExitStatus{});
   EXPECT_EQ(holder.renew(*store, grant.worker_id).epoch, grant.epoch);
   EXPECT_EQ(connections(), before + 1);  // that of the question itself
 }
 
-class RedisCut : public testing::Test {
+class RedisCut : public ::testing::Test {
  protected:
   // Makes the server know the scripts, and the store connect.
   RedisCut() {

@@ -19,7 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class RedisTls : public testing::Test {
+class RedisTls : public ::testing::Test {
  protected:
   RedisTls() { authority.sign("server", "DNS:localhost,IP:127.0.0.1"); }
 

@@ -24,6 +24,8 @@ struct ExitStatus {
   friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 };
 
+inline constexpr ExitStatus success{};
+
 std::ostream& operator<<(std::ostream& output, const ExitStatus& status);
 
 /// Variables that are set in addition to those of the test.

@@ -67,7 +67,7 @@ class ScriptedConnection final : public RedisConnection {
   std::vector<std::chrono::milliseconds> timeouts;
 };
 
-class RedisStoreTest : public testing::Test {
+class RedisStoreTest : public ::testing::Test {
  protected:
   Grant acquire() { return store->acquire(request, 5s); }
   Grant renew() {
