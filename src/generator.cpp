@@ -279,7 +279,10 @@ void GeneratorCore::renew(WorkerId worker_id, const Token& token) {
     grant = store_->restore(restore_request(lease->origin, lease->grant, lease->validity, anchor),
                             timing_.attempt);
   }
-  if (runs && !lease->validity.covers(clock_->now())) throw ended();
+  const Moment answered = clock_->now();
+  const bool over =
+      runs ? !lease->validity.covers(answered) : answered.boot >= lease->validity.boot;
+  if (over) throw ended();
   lease->grant = grant;
   lease->validity = {anchor.boot + grant.lease_time, anchor.wall + grant.lease_time};
   remember(token, *std::move(lease));
