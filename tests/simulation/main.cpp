@@ -231,10 +231,12 @@ class Batch {
 
   bool take_seed(std::uint64_t& seed) {
     const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
     if (taken_ == choice_.worlds) return false;
-    if (choice_.minutes != std::chrono::minutes{0} &&
-        std::chrono::steady_clock::now() - start_ >= choice_.minutes) {
-      return false;
+    if (choice_.minutes != std::chrono::minutes{0} && now - start_ >= choice_.minutes) return false;
+    if (choice_.keep_going && now - told_ >= std::chrono::minutes{5}) {
+      told_ = now;
+      std::cout << taken_ << " worlds, " << violations_.size() << " violations so far" << std::endl;
     }
     seed = choice_.from + taken_++;
     return true;
@@ -289,6 +291,7 @@ class Batch {
   std::atomic<bool> over_ = false;
   bool failed_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point told_ = start_;  // how far it is
 };
 
 Schedule load(const std::string& file) {

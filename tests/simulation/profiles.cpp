@@ -70,8 +70,15 @@ std::vector<Profile> make_profiles() {
                  .store = StoreKind::server,
                  .faults = of_network + stores + of_wall_store + std::vector{What::rate},
                  .always = {What::checkpoint},
+                 .rewinds = true,
                  .share = 2,
                  .purpose = "containers are stopped and continued with an old boot clock"});
+  all.push_back({.name = "restored",
+                 .store = StoreKind::server,
+                 .faults = of_network + stores + of_wall_store + std::vector{What::rate},
+                 .rewinds = true,
+                 .share = 1,
+                 .purpose = "the same, a lease time after its wall clock was set back"});
   all.push_back({.name = "machine_pause",
                  .store = StoreKind::server,
                  .faults = of_network + stores + of_wall_store,
@@ -288,8 +295,7 @@ class Draw {
           random_.between(0, static_cast<std::int64_t>(schedule_.hosts.size()) - 1));
       place.leases = random_.chance(250) ? 2 : 1;
       // Who counts for himself has no second witness of a boot clock that was rewound.
-      place.explicit_calls =
-          (random_.chance(250) || profile_.explicit_calls) && profile_.name != "checkpoint";
+      place.explicit_calls = (random_.chance(250) || profile_.explicit_calls) && !profile_.rewinds;
       place.wait = milliseconds{
           random_.pick({std::int64_t{0}, lease().count() / 4'000'000, kept().count() / 250'000})};
       if (profile_.names || random_.chance(500)) {
@@ -386,6 +392,7 @@ class Draw {
   void draw_faults() {
     for (const What what : profile_.always) draw_fault(what, random_.between(1, 3));
     if (profile_.twin_losses) draw_twins();
+    if (profile_.rewinds && profile_.always.empty()) draw_steps_and_checkpoints();
     for (const What what : profile_.faults) {
       if (random_.chance(400)) draw_fault(what, random_.between(1, 3));
     }
@@ -399,6 +406,17 @@ class Draw {
       if (!random_.chance(700)) continue;
       add(one.at + random_.between(Time{1}, lease() / 2), one.what, one.target, one.amount,
           one.extra);
+    }
+  }
+
+  // Every lease that is still valid was renewed after the step. Once on each host: a step while an image is
+  // stopped fools the second witness.
+  void draw_steps_and_checkpoints() {
+    for (int host = 0; host < static_cast<int>(schedule_.hosts.size()); ++host) {
+      const Time at = random_.between(3 * lease(), schedule_.heal_at);
+      add(at - lease() * 5 / 4, What::wall_step, host,
+          -random_.between(milliseconds{1}, 2 * lease()));
+      add(at, What::checkpoint, host, duration());
     }
   }
 

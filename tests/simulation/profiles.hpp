@@ -21,6 +21,7 @@ struct Profile {
   bool only_witness = false;    // only the epoch that a process saw is judged
   bool snowflakes = false;      // leases generate IDs
   bool only_ids = false;        // only they are judged: no clock is what it should be
+  bool rewinds = false;         // boot clocks are set back, which only the second witness sees
   bool names = false;           // every process has one, and soon a successor
   bool stragglers = false;      // requests come late and twice
   bool twin_losses = false;     // after many a loss comes another one soon
