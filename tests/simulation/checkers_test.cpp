@@ -133,6 +133,9 @@ TEST(EpochsChecker, LetsALateAnswerTellOfALostGrantWhereTheClockWentBack) {  // 
   EXPECT_FALSE(sees(Epochs(unordered), trace({})));
   EXPECT_TRUE(sees(Epochs(unordered), trace({executed(3s, Verb::restore, 0, 1, 9)})))
       << "but what was restored counts";
+  auto survived = trace({});
+  survived[3].epoch = 9;
+  EXPECT_TRUE(sees(Epochs(unordered), survived)) << "and what was not lost";
 }
 
 TEST(EpochsChecker, SeesALeaseThatComesBackUnderItsFormerEpoch) {
@@ -171,6 +174,12 @@ TEST(OwnershipChecker, SeesASecondIdOfOneAcquisition) {  // G5
   hole.worker_id = 1;
   EXPECT_FALSE(sees(Ownership(promised), {first, hole, restored, second}))
       << "where its record alone was lost";
+  Entry sent{.kind = Kind::sent, .time = 3s, .seat = 0, .process = 0, .lease = 0};
+  sent.verb = Verb::acquire;
+  sent.message = second.message;
+  sent.seat = second.seat;
+  EXPECT_TRUE(sees(Ownership(promised), {first, hole, restored, sent, second}))
+      << "but not for what was sent since";
   hole.worker_id = 2;
   EXPECT_TRUE(sees(Ownership(promised), {first, hole, restored, second}));
 }
@@ -335,6 +344,21 @@ TEST(HoldBackChecker, SeesAWitnessThatIsIgnored) {
   EXPECT_FALSE(sees(HoldBack(promised), held_back())) << "a restoration told of the loss";
   noticed.time = 16s;
   EXPECT_TRUE(sees(HoldBack(promised), held_back())) << "which is a lease and a reuse delay ago";
+  noticed = executed(16s, Verb::acquire, 1, 1);
+  noticed.noticed = true;
+  noticed.code = ErrorCode::holding_back;
+  EXPECT_TRUE(sees(HoldBack(promised), held_back())) << "an acquisition told of it";
+  Entry again = silent;
+  again.time = 17s;
+  const auto lost_again = [&] {
+    auto trace = held_back();
+    trace.insert(trace.end() - 1, again);
+    trace.back().seen_epoch = 0;
+    return trace;
+  };
+  EXPECT_FALSE(sees(HoldBack(promised), lost_again())) << "the store lost its hold-back, too";
+  again.noticed = true;
+  EXPECT_TRUE(sees(HoldBack(promised), lost_again())) << "it still holds back";
 }
 
 TEST(LivenessChecker, SeesWhoGetsNothing) {

@@ -86,6 +86,7 @@ void Coverage::see_edge(const Entry& entry, State to) {
 }
 
 void Coverage::begin(const Schedule& schedule) {
+  states_.clear();
   orders_.emplace(schedule.configuration.lease_time / 8);
 }
 
@@ -140,9 +141,6 @@ void Coverage::see(const Entry& entry) {
       if (entry.event == Event::Kind::lost || entry.event == Event::Kind::abandoned) {
         see_edge(entry, State::ended);
       }
-      break;
-    case Entry::Kind::finished:
-      states_.clear();
       break;
     default:
       break;

@@ -4,7 +4,8 @@
 #include "profiles.hpp"
 #include "random.hpp"
 
-#include <stdexcept>
+#include <exception>
+#include <string>
 
 namespace simulation {
 
@@ -56,11 +57,13 @@ void Judgement::see(const Entry& entry) {
 Verdict judge(const Schedule& schedule, Coverage* coverage, std::vector<Entry>* entries) {
   Judgement judgement(schedule, coverage, entries);
   Verdict verdict;
+  World world(schedule, judgement);
   try {
-    verdict.run = World(schedule, judgement).run();
+    verdict.run = world.run();
     verdict.violation = judgement.violation();
-  } catch (const std::logic_error& error) {
-    verdict.violation = error.what();
+  } catch (const std::exception& error) {
+    verdict.run.message_faults = world.message_faults();
+    verdict.violation = "threw: " + std::string{error.what()};
   }
   if (coverage != nullptr) coverage->see(schedule, verdict.run.message_faults);
   verdict.hash = judgement.hash();

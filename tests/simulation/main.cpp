@@ -4,6 +4,7 @@
 #include "judgement.hpp"
 #include "profiles.hpp"
 #include "shrink.hpp"
+#include "whole_number.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +14,7 @@
 #include <fstream>
 #include <iostream>
 #include <limits>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <sstream>
@@ -41,10 +43,12 @@ them from outside. Ends with 1 if one breaks a promise.
   --trace              prints everything that happens
   --shrink             makes the world smaller as long as it fails, and saves it
   --save FILE          where to; shrunk.txt if nothing is said
-  --keep-going         goes on after a violation, and adds profile and seed to the name of FILE
+  --keep-going         goes on after a violation, shrinks three of each kind, and adds profile and
+                       seed to the name of FILE
   --expect-violation   ends with 1 if no promise is broken
   --twice              runs each world again and compares the traces
-  --coverage           ends with 1 if some fault, outcome or state was never met
+  --coverage           counts what was met; ends with 1 if some fault, outcome, state or order never
+                       was, but for --keep-going
 )";
 
 constexpr std::uint64_t for_ever = std::numeric_limits<std::uint64_t>::max();
@@ -54,7 +58,7 @@ struct Choice {
   std::uint64_t from = 1;
   std::uint64_t worlds = 1000;
   std::chrono::minutes minutes{0};  // 0 if they do not matter
-  int jobs = 1;
+  std::uint64_t jobs = 1;
   std::string file{};
   std::string profile{};
   std::string save = "shrunk.txt";
@@ -65,6 +69,15 @@ struct Choice {
   bool coverage = false;
   bool keep_going = false;
 };
+
+std::uint64_t number(const std::string& option, std::string_view text, std::uint64_t least) {
+  const auto value = workerid::detail::whole_number(text, least, for_ever);
+  if (!value) {
+    throw std::runtime_error(option + " needs a whole number from " + std::to_string(least) +
+                             " on");
+  }
+  return *value;
+}
 
 Choice read(const std::string& program, const std::vector<std::string>& words) {
   Choice choice;
@@ -77,20 +90,21 @@ Choice read(const std::string& program, const std::vector<std::string>& words) {
       return words[++index];
     };
     if (word == "--seed") {
-      choice.from = std::stoull(value());
+      choice.from = number(word, value(), 0);
       choice.worlds = 1;
     } else if (word == "--worlds") {
-      worlds = std::stoull(value());
+      worlds = number(word, value(), 1);
     } else if (word == "--minutes") {
-      choice.minutes = std::chrono::minutes{std::stoi(value())};
+      choice.minutes = std::chrono::minutes{number(word, value(), 1)};
     } else if (word == "--jobs") {
-      choice.jobs = std::stoi(value());
+      choice.jobs = number(word, value(), 1);
     } else if (word == "--seeds") {
       const std::string range = value();
       const std::size_t dots = range.find("..");
       if (dots == std::string::npos) throw std::runtime_error("--seeds needs FROM..TO");
-      choice.from = std::stoull(range);
-      choice.worlds = std::stoull(range.substr(dots + 2)) - choice.from + 1;
+      choice.from = number(word, range.substr(0, dots), 0);
+      const std::uint64_t to = number(word, range.substr(dots + 2), choice.from);
+      choice.worlds = to - choice.from + 1;
     } else if (word == "--case") {
       choice.file = value();
     } else if (word == "--profile") {
@@ -125,26 +139,28 @@ void list_profiles() {
   }
 }
 
-void show_trace(const Schedule& schedule) {
+void show_trace(std::ostream& out, const Schedule& schedule) {
+  out << text(schedule) << '\n';
   std::vector<Entry> entries;
   judge(schedule, nullptr, &entries);
-  for (const Entry& entry : entries) std::cout << text(entry) << '\n';
+  for (const Entry& entry : entries) out << text(entry) << '\n';
 }
 
-void show_timeline(const Schedule& schedule, std::size_t lines) {
+void show_timeline(std::ostream& out, const Schedule& schedule, std::size_t lines) {
   std::vector<Entry> entries;
   judge(schedule, nullptr, &entries);
-  for (const std::string& line : timeline(entries, lines)) std::cout << "  " << line << '\n';
+  for (const std::string& line : timeline(entries, lines)) out << "  " << line << '\n';
 }
 
-void shrink(const Schedule& schedule, const std::string& program, const std::string& file) {
+void shrink(std::ostream& out, const Schedule& schedule, const std::string& program,
+            const std::string& file) {
   const Schedule small = shrunk(schedule);
   const Verdict verdict = judge(small);
   std::ofstream(file) << "# " << verdict.violation.value_or("no violation") << '\n' << text(small);
-  std::cout << "\nSmaller: " << verdict.violation.value_or("no violation") << '\n' << text(small);
-  std::cout << "\nWhat happens in it:\n";
-  show_timeline(small, 25);
-  std::cout << "\nReplay: " << program << " --trace --case " << file << '\n';
+  out << "\nSmaller: " << verdict.violation.value_or("no violation") << '\n' << text(small);
+  out << "\nWhat happens in it:\n";
+  show_timeline(out, small, 25);
+  out << "\nReplay: " << program << " --trace --case " << file << '\n';
 }
 
 // Runs worlds, on one thread or on several, and sums up what came of them.
@@ -153,10 +169,6 @@ class Batch {
   explicit Batch(const Choice& choice) : choice_(choice) {}
 
   void add(const Schedule& schedule) {
-    if (choice_.trace) {
-      std::cout << text(schedule) << '\n';
-      show_trace(schedule);
-    }
     Sums sums;
     run(schedule, sums);
     sums_.add(sums);
@@ -165,7 +177,7 @@ class Batch {
   // The worlds of these seeds, in order, until one fails or the time is over.
   void add_seeds() {
     std::vector<std::jthread> threads;
-    for (int job = 0; job < choice_.jobs; ++job) {
+    for (std::uint64_t job = 0; job < choice_.jobs; ++job) {
       threads.emplace_back([this] {
         Sums sums;
         for (std::uint64_t seed = 0; !over_ && take_seed(seed);) {
@@ -243,6 +255,10 @@ class Batch {
   }
 
   void run(const Schedule& schedule, Sums& sums) {
+    if (choice_.trace) {
+      const std::lock_guard lock(mutex_);
+      show_trace(std::cout, schedule);
+    }
     const Verdict verdict = judge(schedule, choice_.coverage ? &sums.coverage : nullptr);
     ++sums.worlds;
     sums.events += verdict.run.events;
@@ -259,28 +275,46 @@ class Batch {
   }
 
   void see_violation(const Schedule& schedule, const std::string& violation) {
-    const std::lock_guard lock(mutex_);
     const std::string summary = "seed " + std::to_string(schedule.seed) + ", profile " +
                                 schedule.profile + ": " + violation;
-    violations_.push_back(summary);
-    over_ = !choice_.keep_going;
-    if (choice_.expect_violation && !choice_.shrink) {
-      std::cout << "violation in " << summary << '\n';
-      return;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!choice_.keep_going && over_) return;  // Another thread's was the first.
+      violations_.push_back(summary);
+      if (!choice_.keep_going) over_ = true;
+      if (choice_.expect_violation && !choice_.shrink) {
+        std::cout << "violation in " << summary << '\n';
+        return;
+      }
     }
-    std::cout << "\nVIOLATION in " << summary << "\n\nThe end of it:\n";
-    show_timeline(schedule, 25);
+    std::ostringstream out;
+    out << "\nVIOLATION in " << summary << '\n';
     if (choice_.file.empty()) {
-      std::cout << "\nReplay: " << choice_.program << " --trace --profile " << schedule.profile
-                << " --seed " << schedule.seed << '\n';
+      out << "Replay: " << choice_.program << " --trace --profile " << schedule.profile
+          << " --seed " << schedule.seed << '\n';
     }
+    if (shrinks(kind_of(violation))) {
+      out << "\nThe end of it:\n";
+      show_timeline(out, schedule, 25);
+      shrink(out, schedule, choice_.program, file_for(schedule));
+    }
+    const std::lock_guard lock(mutex_);
+    std::cout << out.str() << std::flush;
+  }
+
+  // It takes as long as thousands of worlds: of a defect that many worlds show, a few are enough.
+  bool shrinks(const std::string& kind) {
+    const std::lock_guard lock(mutex_);
+    return ++shrunk_[kind] <= 3;
+  }
+
+  std::string file_for(const Schedule& schedule) const {
     std::filesystem::path file = choice_.save;
     if (choice_.keep_going) {
       file.replace_filename(file.stem().string() + "-" + schedule.profile + "-" +
                             std::to_string(schedule.seed) + file.extension().string());
     }
-    shrink(schedule, choice_.program, file.string());
-    std::cout << std::flush;
+    return file.string();
   }
 
   const Choice& choice_;
@@ -288,6 +322,7 @@ class Batch {
   Sums sums_;
   std::uint64_t taken_ = 0;
   std::vector<std::string> violations_;
+  std::map<std::string, int> shrunk_;  // by kind
   std::atomic<bool> over_ = false;
   bool failed_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

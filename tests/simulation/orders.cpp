@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "orders.hpp"
 
+#include <limits>
 #include <utility>
 
 namespace simulation {
@@ -50,8 +51,12 @@ void Orders::see(const Entry& entry) {
       granted_since_ = false;
       break;
     case Entry::Kind::sent:
-      requests_[{entry.seat, entry.message}] = {losses_, -1};
-      if (entry.verb == Verb::release) being_released_.insert(entry.lease);
+      requests_[{entry.seat, entry.message}] = {losses_, -1, ++moments_};
+      break;
+    case Entry::Kind::belief:  // One that has no second witness is its user's to renew.
+      if (entry.wall_validity == std::numeric_limits<std::int64_t>::max()) {
+        explicit_leases_.insert(entry.lease);
+      }
       break;
     case Entry::Kind::executed:
       see_executed(entry);
@@ -77,7 +82,8 @@ void Orders::see_executed(const Entry& entry) {
   if (late_by >= 1) count(Order::late_across_a_loss);
   if (late_by >= 2) count(Order::late_across_two_losses);
   if (late_by >= 1 && entry.verb == Verb::restore) count(Order::restoration_across_a_loss);
-  if (entry.verb == Verb::renew_strict) {
+  const bool renewal = entry.verb == Verb::renew_strict || entry.verb == Verb::renew_held;
+  if (renewal && explicit_leases_.count(entry.lease) != 0) {
     if (late_by >= 1) count(Order::explicit_across_a_loss);
     if (losses_ > 0 && !granted_since_) count(Order::explicit_after_a_loss);
   }
@@ -97,14 +103,17 @@ void Orders::see_machine(const Entry& entry) {
 
 void Orders::see_takeover(const Entry& entry) {
   if (entry.verb == Verb::release) {
-    being_released_.erase(entry.lease);
-    if (taken_over_.count(entry.lease) != 0) count(Order::release_of_what_was_taken);
+    const auto taken = taken_over_at_.find(entry.lease);
+    if (taken == taken_over_at_.end()) return;
+    count(Order::release_of_what_was_taken);
+    const Request& release = requests_[{entry.seat, entry.message}];
+    if (release.sent_at < taken->second) count(Order::takeover_beside_a_release);
+    return;
   }
-  if (entry.code || entry.verb == Verb::release) return;
+  if (entry.code) return;
   const auto former = owners_.find(entry.worker_id);
   if (entry.takeover && former != owners_.end() && former->second != entry.lease) {
-    taken_over_.insert(former->second);
-    if (being_released_.count(former->second) != 0) count(Order::takeover_beside_a_release);
+    taken_over_at_[former->second] = ++moments_;
   }
   owners_[entry.worker_id] = entry.lease;
 }

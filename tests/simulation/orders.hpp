@@ -45,6 +45,7 @@ class Orders {
   struct Request {
     int losses_when_sent = 0;
     int losses_when_executed = -1;  // for the first time
+    std::uint64_t sent_at = 0;      // its moment
   };
 
   void count(Order order) { ++counts_.at(static_cast<std::size_t>(order)); }
@@ -58,8 +59,9 @@ class Orders {
   std::vector<int> host_of_;                         // by process
   std::map<std::pair<int, int>, Request> requests_;  // by seat and number
   std::map<workerid::WorkerId, int> owners_;         // the lease
-  std::set<int> being_released_;
-  std::set<int> taken_over_;
+  std::map<int, std::uint64_t> taken_over_at_;       // by lease, the moment
+  std::set<int> explicit_leases_;
+  std::uint64_t moments_ = 0;
   int losses_ = 0;
   int last_host_ = -1;
   bool granted_since_ = false;  // the last loss

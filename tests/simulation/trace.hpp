@@ -65,7 +65,7 @@ struct Entry {
   std::optional<workerid::ErrorCode> code{};  // nothing if it went well
   std::optional<workerid::Event::Kind> event{};
   bool takeover = false;
-  bool noticed = false;  // the store noticed a loss in it, and began to hold back
+  bool noticed = false;  // the store began to hold back in it; of a loss, it does so still
   std::uint64_t seen_epoch = 0;
   std::int64_t store_now = 0;  // in ms
   Time limit{};

@@ -523,13 +523,9 @@ void World::happen_to_host(const Happening& happening) {
   }
 }
 
-void World::lose(std::string_view text, StoreNode& node, std::int64_t kind, WorkerId worker_id) {
-  Entry loss;
-  loss.kind = Entry::Kind::loss;
-  loss.text = text;
+void World::lose(Entry loss, const StoreNode& node, std::int64_t kind) {
   loss.epoch = node.last_epoch();
   loss.amount = kind;
-  loss.worker_id = worker_id;
   // Whatever was lost, nothing up to here is reserved again.
   const Time covered = node.clock.wall(now_) + rules::largest_clock_lead;
   loss.reserved.last_ms = std::chrono::floor<milliseconds>(covered).count() +
@@ -542,18 +538,21 @@ void World::happen_to_store(const Happening& happening) {
   const Time until = now_ + happening.amount;
   const auto another = [&] { return "i" + std::to_string(incarnations_++); };
   const HostClock::Line line = node.clock.line();
+  Entry loss;
+  loss.kind = Entry::Kind::loss;
+  loss.text = name(happening.what);
   switch (happening.what) {
     case What::restart:
       node.lose_last(happening.extra);
       node.begin(another(), now_);
       down_until_ = std::max(down_until_, until);
-      lose(name(happening.what), node, shown);
+      lose(loss, node, shown);
       break;
     case What::fail_over:
       node.lose_last(happening.extra);
       node.clock.bend(now_, line.boot_rate, line.wall_rate, happening.amount);
       node.begin(another(), now_);
-      lose(name(happening.what), node, shown);
+      lose(loss, node, shown);
       break;
     case What::split: {
       StoreNode promoted = node;
@@ -564,25 +563,29 @@ void World::happen_to_store(const Happening& happening) {
         hosts_[host].node = nodes_.size() - 1;
       }
       push(until, {.kind = Event::Kind::mend, .index = -1});
-      lose(name(happening.what), nodes_.back(), shown);
+      lose(loss, nodes_.back(), shown);
       break;
     }
     case What::wipe:
       node.lose_all();
-      lose(name(happening.what), node, shown);
+      lose(loss, node, shown);
       break;
     case What::file_deleted:
       node.lose_all();
       node.begin(another(), now_);
-      lose(name(happening.what), node, shown);
+      lose(loss, node, shown);
       break;
-    case What::silent_return:
+    case What::silent_return: {
+      const milliseconds held_back_until = node.hold_back_until();
       node.lose_last(happening.extra);
-      lose(name(happening.what), node, silent);
+      loss.noticed = node.hold_back_until() == held_back_until;
+      lose(loss, node, silent);
       break;
+    }
     case What::lose_record:
       node.lose_record(happening.extra);
-      lose(name(happening.what), node, one_record, happening.extra);
+      loss.worker_id = happening.extra;
+      lose(loss, node, one_record);
       break;
     case What::store_step:
       node.clock.bend(now_, line.boot_rate, line.wall_rate, happening.amount);

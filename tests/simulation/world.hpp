@@ -34,6 +34,8 @@ class World final : private Surroundings {
  public:
   World(const Schedule& schedule, Judge& judge);
   Run run();
+  // What the random network did until now.
+  const std::vector<Happening>& message_faults() const noexcept { return run_.message_faults; }
 
  private:
   struct Event {
@@ -113,8 +115,7 @@ class World final : private Surroundings {
   void wake_up(int process);
   void stop_host(int host, Time time, std::int64_t boot_rate, std::int64_t wall_rate);
   void show_clock(int host);
-  void lose(std::string_view text, StoreNode& node, std::int64_t kind,
-            workerid::WorkerId worker_id = -1);
+  void lose(Entry loss, const StoreNode& node, std::int64_t kind);
   void note(const Happening& happening);
   Fate fate_of(int seat, int number);
   void arrive(int message);

@@ -26,8 +26,8 @@ class Epochs final : public Checker {
       may_repeat_ = true;
       begun_.clear();
       served_.clear();
-      known_.clear();
-      greatest_ = 0;
+      std::erase_if(known_, [&](const auto& grant) { return grant.second > entry.epoch; });
+      greatest_ = entry.epoch;
     } else if (entry.kind == Entry::Kind::executed && !entry.code && entry.epoch != 0) {
       known_.insert({entry.lease, entry.epoch});
       see_service(entry);

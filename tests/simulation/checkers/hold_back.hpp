@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // G7: after a loss that the store shows, nothing is granted, nor renewed for who may have lapsed, for
-// as long as a former holder may hold; who holds is not refused; and what a process shows of a loss that the
-// store does not show tells of it.
+// as long as a former holder may hold; who holds is not refused; and a process that shows an epoch or a
+// lease which the store does not know tells it of a silent loss.
 #pragma once
 
 #include "checkers/beliefs.hpp"
@@ -25,11 +25,8 @@ class HoldBack final : public Checker {
     }
     if (entry.kind != Entry::Kind::executed || entry.amount < node_) return;
     if (entry.code != workerid::ErrorCode::not_assigned) touched_ = true;
-    if (entry.code == workerid::ErrorCode::holding_back) suspect_ = false;
-    if (suspect_ && entry.noticed) {
-      suspect_ = false;
-      lost_at_ = entry.time;
-    }
+    if (suspect_ && entry.noticed && granted_ever_) lost_at_ = entry.time;
+    if (entry.noticed || entry.code == workerid::ErrorCode::holding_back) suspect_ = false;
     if (entry.code == workerid::ErrorCode::holding_back &&
         (entry.verb == Verb::renew_held || entry.verb == Verb::restore)) {
       report(entry, "hold-back (G7): who holds was refused");
@@ -54,7 +51,7 @@ class HoldBack final : public Checker {
     if (entry.amount == 1) {
       surviving_ = entry.epoch;
       suspect_ = silent_ = true;
-      lost_at_.reset();  // It may have lost, too, that it holds back.
+      if (!entry.noticed) lost_at_.reset();  // It lost, too, that it holds back.
     }
     if (entry.amount != 0 || !granted_ever_) return;
     // What the server lost before it knew the cluster again, it lost when it began.

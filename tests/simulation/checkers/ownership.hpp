@@ -2,7 +2,7 @@
 //
 // G3: only its owner renews or releases a lease, nobody restores one that is another's, and lost is
 // final. Of two that are restored after a loss the later grant is true. G5: an acquisition that is
-// repeated gets no second ID, unless its record alone was lost.
+// repeated gets no second ID, unless its record alone was lost while the repetition was under way.
 #pragma once
 
 #include "checkers/checker.hpp"
@@ -20,10 +20,13 @@ class Ownership final : public Checker {
   void see(const Entry& entry) override {
     switch (entry.kind) {
       case Entry::Kind::loss:
-        for (const auto& [place, owner] : owners_) {
-          if (place.second == entry.worker_id) lost_alone_.insert(owner.lease);
-        }
-        owners_.clear();  // The store may know other owners now.
+        // The store may know other owners now.
+        if (entry.worker_id < 0) owners_.clear();
+        std::erase_if(owners_, [&](const auto& one) {
+          const bool lost = one.first.second == entry.worker_id;
+          if (lost) lost_alone_.insert(one.second.lease);
+          return lost;
+        });
         may_repeat_ = !promise_.ordered_store;
         break;
       case Entry::Kind::executed:
@@ -36,6 +39,7 @@ class Ownership final : public Checker {
         if (ended_.count(entry.lease) != 0) report(entry, "a lease that ended is held again (G3)");
         break;
       case Entry::Kind::sent:
+        if (lost_alone_.count(entry.lease) != 0) sent_since_.insert({entry.seat, entry.message});
         if (entry.verb != Verb::release && ended_.count(entry.lease) != 0) {
           report(entry, "a lease that ended is still renewed (G3)");
         }
@@ -52,7 +56,8 @@ class Ownership final : public Checker {
     if (entry.verb == Verb::acquire) {
       for (const auto& [other, owner] : owners_) {
         if (owner.lease != entry.lease || other == place || other.first != place.first ||
-            lost_alone_.count(entry.lease) != 0) {
+            (lost_alone_.count(entry.lease) != 0 &&
+             sent_since_.count({entry.seat, entry.message}) == 0)) {
           continue;
         }
         report(entry, "repetition (G5): lease " + std::to_string(entry.lease) +
@@ -91,7 +96,8 @@ class Ownership final : public Checker {
   Promise promise_;
   std::set<int> ended_;
   std::set<int> lost_alone_;  // whose record went, and nothing else
-  bool may_repeat_ = false;   // A5 does not hold
+  std::set<std::pair<int, int>> sent_since_;
+  bool may_repeat_ = false;  // A5 does not hold
 };
 
 }  // namespace simulation

@@ -17,7 +17,11 @@ class Reuse final : public Checker {
   explicit Reuse(const Promise& promise) : promise_(promise) {}
 
   void see(const Entry& entry) override {
-    if (entry.kind == Entry::Kind::loss) former_.clear();
+    if (entry.kind == Entry::Kind::loss) {
+      std::erase_if(former_, [&](const auto& one) {
+        return entry.worker_id < 0 || one.first.second == entry.worker_id;
+      });
+    }
     if (entry.kind != Entry::Kind::executed || entry.code) return;
     const auto place = std::pair{entry.amount, entry.worker_id};
     Former& former = former_[place];
