@@ -102,7 +102,7 @@ TEST_F(RunFaults, ACommandThatHeedsSigtermHasTheGrace) {
                       {"sh", "-c",
                        "trap 'echo told; exit 0' TERM; echo ready; "
                        "while :; do sleep 0.01; done"},
-                      "6s"),
+                      "15s"),  // of which the grace is a part
                   on_redis.environment());
   ASSERT_TRUE(process.wait_for_output("ready")) << process.errors();
   server.signal(SIGKILL);
