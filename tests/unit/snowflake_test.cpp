@@ -347,6 +347,17 @@ TEST_F(SnowflakeTest, ALostLeaseGivesNothing) {
       ErrorCode::not_assigned, [&] { test.next(ids); }, "lost");
 }
 
+// In whichever way it is asked for IDs.
+void expect_refused(Snowflake& ids, ErrorCode code, const std::string& why) {
+  std::array<std::int64_t, 3> several{};
+  expect_error_naming(
+      code, [&] { ids.next(); }, why);
+  expect_error_naming(
+      code, [&] { ids.try_next(); }, why);
+  expect_error_naming(
+      code, [&] { ids.next(several); }, why);
+}
+
 // By the boot clock alone, as the wall clock was set back: it has timestamps for half a lease time more.
 TEST_F(SnowflakeTest, ASuspendedLeaseGivesNothingThoughTimestampsAreLeft) {
   std::promise<void> failed;
@@ -366,13 +377,7 @@ TEST_F(SnowflakeTest, ASuspendedLeaseGivesNothingThoughTimestampsAreLeft) {
   clock->advance(lease_time);
   failed.get_future().wait();  // the first attempt to resume
   EXPECT_LT(now_ms() + 1000, end_ms);
-  const auto refused = [&](const std::function<void()>& take) {
-    expect_error_naming(ErrorCode::token_expired, take, "suspended");
-  };
-  refused([&] { ids.next(); });
-  refused([&] { ids.try_next(); });
-  std::array<std::int64_t, 3> several{};
-  refused([&] { ids.next(several); });
+  expect_refused(ids, ErrorCode::token_expired, "suspended");
   store->always(Fault::none);
 }
 
@@ -390,13 +395,7 @@ TEST_F(SnowflakeTest, ALostLeaseGivesNothingThoughTimestampsAreLeft) {
   clock->advance(lease_time / 2);
   told.get_future().wait();
   ASSERT_LT(now_ms() + 1000, last_reserved_ms());
-  const auto refused = [&](const std::function<void()>& take) {
-    expect_error_naming(ErrorCode::not_assigned, take, "lost");
-  };
-  refused([&] { test.next(); });
-  refused([&] { test.try_next(); });
-  std::array<std::int64_t, 3> several{};
-  refused([&] { test.next(several); });
+  expect_refused(test, ErrorCode::not_assigned, "lost");
 }
 
 TEST_F(SnowflakeTest, GivesNothingInAChild) {  // G11
