@@ -276,8 +276,9 @@ class Draw {
     for (std::int64_t host = 0; host < hosts; ++host) {
       Time lead = random_.pick({Time{}, random_.between(-Time{seconds{2}}, Time{seconds{2}}),
                                 random_.between(-Time{seconds{3600}}, Time{seconds{3600}})});
-      if (profile_.disagreement)
+      if (profile_.disagreement) {
         lead += random_.pick({-lease(), -lease() / 4, lease() / 4, lease()});
+      }
       std::int64_t its_rate = rate();
       if (profile_.name == "slow_client") its_rate = random_.between(500'000, 620'000);
       schedule_.hosts.push_back(line(its_rate, lead));
@@ -409,8 +410,8 @@ class Draw {
     }
   }
 
-  // Every lease that is still valid was renewed after the step. Once on each host: a step while an image is
-  // stopped fools the second witness.
+  // Every lease that is still valid was renewed after the step. Once on each host, since a step while
+  // an image is stopped fools the second witness.
   void draw_steps_and_checkpoints() {
     for (int host = 0; host < static_cast<int>(schedule_.hosts.size()); ++host) {
       const Time at = random_.between(3 * lease(), schedule_.heal_at);

@@ -55,11 +55,8 @@ class Ownership final : public Checker {
     const auto place = std::pair{entry.amount, entry.worker_id};
     if (entry.verb == Verb::acquire) {
       for (const auto& [other, owner] : owners_) {
-        if (owner.lease != entry.lease || other == place || other.first != place.first ||
-            (lost_alone_.count(entry.lease) != 0 &&
-             sent_since_.count({entry.seat, entry.message}) == 0)) {
-          continue;
-        }
+        if (owner.lease != entry.lease || other == place || other.first != place.first) continue;
+        if (was_under_way(entry)) continue;
         report(entry, "repetition (G5): lease " + std::to_string(entry.lease) +
                           " was granted worker ID " + std::to_string(entry.worker_id) +
                           " though it has " + std::to_string(other.second));
@@ -85,6 +82,12 @@ class Ownership final : public Checker {
                         std::to_string(entry.worker_id) + ", which is lease " +
                         std::to_string(owner->second.lease) + "'s");
     }
+  }
+
+  // When the record of its lease was lost, and nothing else.
+  bool was_under_way(const Entry& entry) const {
+    return lost_alone_.count(entry.lease) != 0 &&
+           sent_since_.count({entry.seat, entry.message}) == 0;
   }
 
   struct Owner {
